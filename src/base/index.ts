@@ -1,0 +1,2 @@
+export { DECIMAL_BYTES_MAX, signed64Text, writeInteger, writeSigned64 } from './decimal.js';
+export { TICK_MS, TimerWheel, type WheelTimer } from './timer-wheel.js';

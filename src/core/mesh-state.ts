@@ -1,0 +1,56 @@
+/**
+ * What the data plane should be: the only thing that the control plane hands to it.
+ *
+ * Immutable and numbered. A new state shares every unchanged part with the one before, by reference, so that applying
+ * it costs what changed and not what exists.
+ */
+import type { Problem } from './problem.js';
+import type { MeshUrl } from './url.js';
+
+export interface MeshState {
+  /** 1 for the first, then one more each time. */
+  readonly number: number;
+  readonly createdAtMs: number;
+  /** Why it was made, for operators: `start`, `registry: com.x.Echo has 3 nodes`. */
+  readonly cause: string;
+  readonly application: string;
+  readonly localIp: string;
+  readonly listeners: readonly ListenerState[];
+  readonly clusters: readonly ClusterState[];
+  readonly quarantined: readonly Problem[];
+}
+
+export interface ListenerState {
+  /** Stable name: `forward`. Label of every counter of this listener. */
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  /** When set, the TCP port is not opened. */
+  readonly unixSock: string | null;
+  readonly frameBytesMax: number;
+  readonly callsMax: number;
+}
+
+/** One service group as a caller: made from a refer. */
+export interface ClusterState {
+  /** `group_version_protocol_path`, spec agent 5.1. */
+  readonly key: string;
+  readonly referId: string;
+  /** The refer: protocol, path, group and every parameter (timeouts, retries, loadbalance, haStrategy, filter ...). */
+  readonly url: MeshUrl;
+  readonly endpoints: readonly EndpointState[];
+  /** Where the endpoints come from: a registry's answer, a snapshot read at start, or nothing yet. */
+  readonly source: 'registry' | 'snapshot' | 'none';
+}
+
+export interface EndpointState {
+  /** Identity of the node, unique in its cluster. */
+  readonly id: string;
+  /** The node as its registry gave it. Refer parameters override the node's: see `endpointParameter`. */
+  readonly node: MeshUrl;
+}
+
+/** Effective parameter of an endpoint: the refer's, else the node's (spec agent 3.3). */
+export function endpointParameter(cluster: ClusterState, endpoint: EndpointState, name: string): string | undefined {
+  return cluster.url.parameters.get(name) ?? endpoint.node.parameters.get(name);
+}

@@ -1,0 +1,58 @@
+/**
+ * The Registry contract: who is where, and nothing else.
+ *
+ * Every implementation passes `test/support/registry-contract.ts`. No method waits for a server: what is wanted is noted at
+ * once and made true in the background, again and again until it is, so that a registry that is down stops nobody.
+ */
+import type { MeshUrl } from './url.js';
+
+export interface Registry {
+  /** Configuration id, for example `zk-main`. */
+  readonly id: string;
+  /** Configured protocol, for example `file`. */
+  readonly protocol: string;
+
+  /**
+   * Watches the nodes that serve a refer. `onNodes` is called with the whole list whenever it changes, never before
+   * `subscribe` has returned, and never after `close` of the subscription. An empty list means that the registry says "nobody";
+   * not being able to ask is `onTrouble`, and the last list stands.
+   */
+  subscribe(refer: MeshUrl, listener: NodeListener): Subscription;
+
+  /** Wants a node to be listed, as serving or as not (yet) serving. Idempotent; the last word counts. */
+  announce(node: MeshUrl, availability: Availability): void;
+
+  /** Wants a node to be gone. Idempotent. */
+  withdraw(node: MeshUrl): void;
+
+  /** Resolves when all that was announced and withdrawn is true in the registry, or after `withinMs`; tells which. */
+  settled(withinMs: number): Promise<boolean>;
+
+  report(): RegistryReport;
+
+  /** Ends all background work. What was announced is withdrawn as far as the registry can do at once. */
+  close(): Promise<void>;
+}
+
+export type Availability = 'available' | 'unavailable';
+
+export interface NodeListener {
+  onNodes(nodes: readonly MeshUrl[]): void;
+  /** Said once per outage, in words for an operator; `onNodes` ends the outage. */
+  onTrouble(message: string): void;
+}
+
+export interface Subscription {
+  close(): void;
+}
+
+export interface RegistryReport {
+  readonly id: string;
+  readonly protocol: string;
+  readonly address: string;
+  /** Unix ms of the last good answer; null before the first. */
+  readonly lastContactMs: number | null;
+  readonly lastError: string | null;
+  readonly announced: readonly { readonly node: string; readonly desired: Availability; readonly seen: Availability | 'absent' }[];
+  readonly subscribed: readonly { readonly service: string; readonly group: string; readonly nodes: number }[];
+}
