@@ -1,0 +1,242 @@
+/**
+ * One connection as a stream of bytes, with its outgoing side gathered in chunks.
+ *
+ *   open --end of peer--> half-closed --> closed        `close(error)` leads to closed from anywhere
+ *
+ * Writing: `reserve(n)` gives a chunk with room for n bytes behind `chunk.used`; the writer fills it and moves `used`. Large
+ * bodies go by reference with `appendBuffer`. All of it leaves at the end of the loop turn in one system call. What the kernel does
+ * not take waits in `pendingBytes`; the owner stops making more when it is over its bound.
+ *
+ * Subclasses know how bytes really move: `raw-stream.ts` (handles) and `socket-stream.ts` (public API).
+ */
+import type { WheelTimer } from '../../base/index.js';
+import { CHUNK_BYTES, type Chunk, type Flushable, type IoLoop } from './io-loop.js';
+
+export interface StreamOwner {
+  /** `length` new bytes at the start of `input`, valid until this returns. Returns where the next read should go, or null. */
+  onBytes(input: Buffer, view: DataView, length: number): Buffer | null;
+  /** `length` bytes have been read into the buffer that the last `onBytes` returned. */
+  onDirectBytes(length: number): Buffer | null;
+  /** The peer sends no more. Answers may still be written. */
+  onEnd(): void;
+  /** Everything written has been taken by the kernel, after a time in which it had not. */
+  onDrained(): void;
+  /** Called exactly once; null when nobody was at fault. */
+  onClosed(error: string | null): void;
+}
+
+/** A peer that takes no bytes for this long is given up: spec wire 6.1, write timeout. */
+export const WRITE_STALL_MS = 5000;
+/** Bytes handed to the kernel at once, so that a slow peer shows progress well within WRITE_STALL_MS. */
+const WRITE_BYTES_MAX = 4 * 1024 * 1024;
+
+export abstract class ByteStream implements Flushable, WheelTimer {
+  readonly loop: IoLoop;
+  owner: StreamOwner | null = null;
+  bytesOut = 0;
+  #isClosed = false;
+
+  // Outgoing: whole slices first, then what is in the open chunk behind `#chunkStart`.
+  #slices: Uint8Array[] = [];
+  #chunk: Chunk | null = null;
+  #chunkStart = 0;
+  /** Chunks whose slices wait or are being written. */
+  #usedChunks: Chunk[] = [];
+  #isDirty = false;
+  #waitingBytes = 0;
+  #writingBytes = 0;
+  #writingChunks: Chunk[] = [];
+  /** What follows once everything is written. */
+  #atEnd: 'stay' | 'shutdown' | 'close' = 'stay';
+
+  deadlineMs = 0;
+  wheelNext: WheelTimer | null = null;
+  wheelPrevious: WheelTimer | null = null;
+  wheelSlot = -1;
+
+  constructor(loop: IoLoop) {
+    this.loop = loop;
+  }
+
+  abstract readonly remoteHost: string;
+  abstract pauseReading(): void;
+  abstract resumeReading(): void;
+  /** Hands slices to the kernel. True when it took all; false when `writeDone` will be called. */
+  protected abstract writeSlices(slices: Uint8Array[]): boolean;
+  protected abstract shutdown(): void;
+  protected abstract destroyHandle(): void;
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Bytes that the kernel has not taken. */
+  get pendingBytes(): number {
+    return this.#waitingBytes + this.#writingBytes;
+  }
+
+  /** A chunk with at least `bytes` (at most CHUNK_BYTES) free behind `used`. The caller moves `used` by what it wrote. */
+  reserve(bytes: number): Chunk {
+    if (!this.#isDirty) this.#becomeDirty();
+    let chunk = this.#chunk;
+    if (chunk === null || chunk.used + bytes > CHUNK_BYTES) {
+      if (chunk !== null) this.#sealChunk(chunk);
+      chunk = this.loop.takeChunk();
+      this.#chunk = chunk;
+      this.#chunkStart = 0;
+    }
+    return chunk;
+  }
+
+  /** Appends bytes by reference: they must not change any more. */
+  appendBuffer(bytes: Uint8Array): void {
+    if (!this.#isDirty) this.#becomeDirty();
+    const chunk = this.#chunk;
+    if (chunk !== null && chunk.used > this.#chunkStart) {
+      this.#pushSlice(chunk.bytes.subarray(this.#chunkStart, chunk.used));
+      this.#chunkStart = chunk.used;
+    }
+    this.#pushSlice(bytes);
+  }
+
+  flush(): void {
+    this.#isDirty = false;
+    if (this.#isClosed) return;
+    const chunk = this.#chunk;
+    if (this.#slices.length === 0 && this.#writingBytes === 0 && chunk !== null) {
+      this.#flushChunk(chunk);
+    } else {
+      if (chunk !== null) this.#sealChunk(chunk);
+      if (this.#writingBytes === 0) this.#writeWaiting();
+    }
+    if (this.pendingBytes === 0) this.#finish();
+  }
+
+  /** Sends what is pending, then says that no more follows; the peer may still send. */
+  end(): void {
+    if (this.#atEnd === 'stay') this.#atEnd = 'shutdown';
+    if (!this.#isDirty && this.pendingBytes === 0) this.#finish();
+  }
+
+  /** Sends what is pending, then closes. For a peer that sends no more: unread bytes would turn the end into a reset. */
+  closeWhenWritten(): void {
+    this.#atEnd = 'close';
+    if (!this.#isDirty && this.pendingBytes === 0) this.#finish();
+  }
+
+  /** Ends the connection now. What is pending is lost. */
+  close(error: string | null): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.loop.timers.remove(this);
+    this.destroyHandle();
+    if (this.#chunk !== null) this.#usedChunks.push(this.#chunk);
+    this.#chunk = null;
+    // Chunks that the kernel may still read from are left to the garbage collector.
+    if (this.#writingBytes === 0) this.#giveBack(this.#usedChunks);
+    this.#slices = [];
+    const owner = this.owner;
+    this.owner = null;
+    owner?.onClosed(error);
+  }
+
+  onDeadline(): void {
+    this.close('the peer takes no bytes');
+  }
+
+  /** Subclass: a write that was not taken at once has ended. */
+  protected writeDone(error: string | null): void {
+    if (this.#isClosed) return;
+    this.loop.timers.remove(this);
+    if (error !== null) {
+      this.close(error);
+      return;
+    }
+    this.bytesOut += this.#writingBytes;
+    this.#writingBytes = 0;
+    this.#giveBack(this.#writingChunks);
+    if (this.#slices.length > 0) this.#writeWaiting();
+    if (this.pendingBytes > 0 || this.#isClosed) return;
+    if (!this.#isDirty) this.#finish();
+    this.owner?.onDrained();
+  }
+
+  #finish(): void {
+    if (this.#isClosed || this.#atEnd === 'stay') return;
+    if (this.#atEnd === 'close') this.close(null);
+    else this.shutdown();
+  }
+
+  #becomeDirty(): void {
+    this.#isDirty = true;
+    this.loop.flushLater(this);
+  }
+
+  /** The common case: one chunk, nothing waiting, and the kernel takes it. */
+  #flushChunk(chunk: Chunk): void {
+    const bytes = chunk.used - this.#chunkStart;
+    this.#chunk = null;
+    if (bytes === 0) {
+      this.loop.giveChunk(chunk);
+      return;
+    }
+    const isTaken = this.writeSlices([chunk.bytes.subarray(this.#chunkStart, chunk.used)]);
+    if (this.#isClosed) return;
+    if (isTaken) {
+      this.bytesOut += bytes;
+      this.loop.giveChunk(chunk);
+    } else {
+      this.#writingChunks.push(chunk);
+      this.#beginWaiting(bytes);
+    }
+  }
+
+  #sealChunk(chunk: Chunk): void {
+    if (chunk.used > this.#chunkStart) this.#pushSlice(chunk.bytes.subarray(this.#chunkStart, chunk.used));
+    this.#usedChunks.push(chunk);
+    this.#chunk = null;
+  }
+
+  #pushSlice(slice: Uint8Array): void {
+    this.#slices.push(slice);
+    this.#waitingBytes += slice.length;
+  }
+
+  #writeWaiting(): void {
+    while (this.#slices.length > 0) {
+      let bytes = 0;
+      let count = 0;
+      while (count < this.#slices.length && bytes < WRITE_BYTES_MAX) {
+        bytes += this.#slices[count]!.length;
+        count += 1;
+      }
+      const isAll = count === this.#slices.length;
+      const slices = isAll ? this.#slices : this.#slices.splice(0, count);
+      if (isAll) this.#slices = [];
+      this.#waitingBytes -= bytes;
+      const isTaken = this.writeSlices(slices);
+      if (this.#isClosed) return;
+      if (!isTaken) {
+        if (isAll) {
+          this.#writingChunks = this.#usedChunks;
+          this.#usedChunks = [];
+        }
+        this.#beginWaiting(bytes);
+        return;
+      }
+      this.bytesOut += bytes;
+      if (isAll) this.#giveBack(this.#usedChunks);
+    }
+  }
+
+  #beginWaiting(bytes: number): void {
+    this.#writingBytes = bytes;
+    this.deadlineMs = this.loop.clock.nowMs() + WRITE_STALL_MS;
+    this.loop.timers.add(this);
+  }
+
+  #giveBack(chunks: Chunk[]): void {
+    for (const chunk of chunks) this.loop.giveChunk(chunk);
+    chunks.length = 0;
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * A stream on Node's own handle (`TCP` or `Pipe`), without net.Socket on top.
+ *
+ * The streams machinery of net.Socket costs 1 to 2 us per write and 20 to 40 us per connection, and it cannot read accepted
+ * connections into our own buffer. The handle can do both, but it is not public API: only this file knows it, and
+ * `rawStreamsWork` tries it on a loopback connection at start. Where that fails, `socket-stream.ts` takes over.
+ */
+import net from 'node:net';
+import { messageOf } from '../../core/index.js';
+import { ByteStream } from './byte-stream.js';
+import type { IoLoop } from './io-loop.js';
+
+/** What is used of a TCP or Pipe handle. Present in Node 20 to 26. */
+export interface RawHandle {
+  onread: (() => Uint8Array | undefined) | null;
+  useUserBuffer(buffer: Uint8Array): void;
+  readStart(): number;
+  readStop(): number;
+  writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
+  writev(request: WriteRequest, slices: Uint8Array[], allBuffers: boolean): number;
+  shutdown(request: WriteRequest): number;
+  close(): void;
+  getpeername?(out: { address?: string }): number;
+  setNoDelay?(on: boolean): number;
+  setKeepAlive?(on: boolean, delaySeconds: number): number;
+}
+
+interface WriteRequest {
+  oncomplete: ((status: number) => void) | null;
+}
+
+interface StreamBinding {
+  WriteWrap: new () => WriteRequest;
+  ShutdownWrap: new () => WriteRequest;
+  streamBaseState: Int32Array;
+  kReadBytesOrError: number;
+  kLastWriteWasAsync: number;
+}
+
+const UV_EOF = -4095;
+
+const binding = loadBinding();
+
+function loadBinding(): StreamBinding | null {
+  // Missing or guarded in some future Node: then the public API is used, and the start says so.
+  const bindingOf = (process as unknown as { binding?: (name: string) => unknown }).binding;
+  if (bindingOf === undefined) return null;
+  try {
+    const found = bindingOf.call(process, 'stream_wrap') as Partial<StreamBinding> | undefined;
+    const isWhole =
+      found?.WriteWrap !== undefined &&
+      found.ShutdownWrap !== undefined &&
+      found.streamBaseState !== undefined &&
+      found.kReadBytesOrError !== undefined &&
+      found.kLastWriteWasAsync !== undefined;
+    return isWhole ? (found as StreamBinding) : null;
+  } catch (error) {
+    process.emitWarning(`internal stream handles cannot be used: ${messageOf(error)}`);
+    return null;
+  }
+}
+
+/** Free between writes that the kernel takes at once, which are nearly all. */
+let idleRequest: WriteRequest | null = null;
+
+export class RawStream extends ByteStream {
+  readonly remoteHost: string;
+  readonly #handle: RawHandle;
+  #isReading = true;
+  #isShutdown = false;
+  /** Buffer that the handle reads into now, when it is not the shared one. */
+  #target: Buffer | null = null;
+
+  /** Takes the handle over: nobody else may touch it. Reading starts at once. */
+  constructor(loop: IoLoop, handle: RawHandle) {
+    super(loop);
+    this.#handle = handle;
+    this.remoteHost = hostOf(handle);
+    handle.onread = () => this.#onRead();
+    handle.useUserBuffer(loop.readBuffer);
+    handle.readStart();
+  }
+
+  pauseReading(): void {
+    if (!this.#isReading || this.isClosed) return;
+    this.#isReading = false;
+    this.#handle.readStop();
+  }
+
+  resumeReading(): void {
+    if (this.#isReading || this.isClosed) return;
+    this.#isReading = true;
+    this.#handle.readStart();
+  }
+
+  protected writeSlices(slices: Uint8Array[]): boolean {
+    const { WriteWrap, streamBaseState, kLastWriteWasAsync } = binding!;
+    const request = idleRequest ?? new WriteWrap();
+    idleRequest = null;
+    const status =
+      slices.length === 1
+        ? this.#handle.writeBuffer(request, slices[0]!)
+        : this.#handle.writev(request, slices, true);
+    if (status !== 0) {
+      this.close(`write failed: ${errorName(status)}`);
+      return false;
+    }
+    if (streamBaseState[kLastWriteWasAsync] === 0) {
+      idleRequest = request;
+      return true;
+    }
+    request.oncomplete = (result) => this.writeDone(result < 0 ? `write failed: ${errorName(result)}` : null);
+    return false;
+  }
+
+  protected shutdown(): void {
+    if (this.#isShutdown) return;
+    this.#isShutdown = true;
+    const request = new binding!.ShutdownWrap();
+    request.oncomplete = null;
+    // A peer that is gone already makes this fail; the read side then tells.
+    this.#handle.shutdown(request);
+  }
+
+  protected destroyHandle(): void {
+    this.#handle.onread = null;
+    this.#handle.close();
+  }
+
+  #onRead(): Uint8Array | undefined {
+    const length = binding!.streamBaseState[binding!.kReadBytesOrError]!;
+    const owner = this.owner;
+    if (length <= 0 || owner === null) {
+      if (length < 0) this.#onReadEnd(length);
+      return undefined;
+    }
+    const loop = this.loop;
+    loop.tick();
+    const before = this.#target;
+    const target =
+      before === null ? owner.onBytes(loop.readBuffer, loop.readView, length) : owner.onDirectBytes(length);
+    if (target === before) return undefined;
+    this.#target = target;
+    return target ?? loop.readBuffer;
+  }
+
+  #onReadEnd(status: number): void {
+    if (status !== UV_EOF) {
+      this.close(`read failed: ${errorName(status)}`);
+      return;
+    }
+    this.#isReading = false;
+    this.#handle.readStop();
+    this.owner?.onEnd();
+  }
+}
+
+function hostOf(handle: RawHandle): string {
+  if (handle.getpeername === undefined) return '@'; // unnamed unix peer, as Go prints it (spec wire 3.2)
+  const name: { address?: string } = {};
+  handle.getpeername(name);
+  const address = name.address ?? '';
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
+}
+
+function errorName(status: number): string {
+  return errorNames.get(status) ?? `error ${status}`;
+}
+
+/** The errors that connections really have, by libuv number on Linux. */
+const errorNames = new Map([
+  [-32, 'EPIPE'],
+  [-104, 'ECONNRESET'],
+  [-110, 'ETIMEDOUT'],
+  [-113, 'EHOSTUNREACH'],
+  [-101, 'ENETUNREACH'],
+  [-125, 'ECANCELED'],
+]);
+
+/** Takes the handle away from a connected socket; the socket object is of no use after that. */
+export function takeHandle(socket: net.Socket): RawHandle {
+  const holder = socket as unknown as { _handle: RawHandle | null };
+  const handle = holder._handle!;
+  handle.readStop();
+  holder._handle = null;
+  return handle;
+}
+
+/** Tries a whole exchange on loopback: accept, read into our buffer, write, half-close. Takes about 5 ms. */
+export async function rawStreamsWork(loop: IoLoop): Promise<boolean> {
+  if (binding === null) return false;
+  const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true });
+  try {
+    return await new Promise<boolean>((resolve, reject) => {
+      server.on('error', reject);
+      server.on('connection', (socket) => echoOnce(loop, takeHandle(socket)));
+      server.listen(0, '127.0.0.1', () => {
+        const { port } = server.address() as net.AddressInfo;
+        const client = net.connect(port, '127.0.0.1', () => client.end('ping'));
+        let answer = '';
+        client.setTimeout(1000, () => client.destroy(new Error('no answer')));
+        client.on('data', (bytes) => {
+          answer += bytes.toString('latin1');
+        });
+        client.on('error', reject);
+        client.on('close', () => resolve(answer === 'ping'));
+      });
+    });
+  } catch (error) {
+    process.emitWarning(`internal stream handles cannot be used: ${messageOf(error)}`);
+    return false;
+  } finally {
+    server.close();
+  }
+}
+
+function echoOnce(loop: IoLoop, handle: RawHandle): void {
+  const stream = new RawStream(loop, handle);
+  stream.owner = {
+    onBytes(input, _view, length) {
+      const chunk = stream.reserve(length);
+      input.copy(chunk.bytes, chunk.used, 0, length);
+      chunk.used += length;
+      return null;
+    },
+    onDirectBytes: () => null,
+    onEnd: () => stream.closeWhenWritten(),
+    onDrained() {},
+    onClosed() {},
+  };
+}
