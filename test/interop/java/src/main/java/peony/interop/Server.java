@@ -1,0 +1,47 @@
+package peony.interop;
+
+import com.weibo.api.motan.config.ProtocolConfig;
+import com.weibo.api.motan.config.RegistryConfig;
+import com.weibo.api.motan.config.ServiceConfig;
+import java.util.concurrent.CountDownLatch;
+
+/**
+ * A Motan Java server with one export an argument. Prints "ready" when all listen and lives until it is ended.
+ *
+ * <pre>Server GROUP PROTOCOL:SERIALIZATION:PORT[:MINGZ_SIZE] ...      PROTOCOL motan2 or motan (v1)</pre>
+ */
+public final class Server {
+    public static void main(String[] args) throws Exception {
+        for (int i = 1; i < args.length; i++) {
+            String[] export = args[i].split(":");
+            export(args[0], export[0], export[1], export[2], export.length > 3 ? Integer.parseInt(export[3]) : 0);
+        }
+        System.out.println("ready");
+        new CountDownLatch(1).await();
+    }
+
+    private static void export(String group, String name, String serialization, String port, int mingzSize) {
+        ProtocolConfig protocol = new ProtocolConfig();
+        protocol.setId(name + port);
+        protocol.setName(name);
+        protocol.setSerialization(serialization);
+        RegistryConfig registry = new RegistryConfig();
+        registry.setRegProtocol("local");
+
+        ServiceConfig<EchoService> service = new ServiceConfig<>();
+        service.setInterface(EchoService.class);
+        service.setRef(new EchoServiceImpl());
+        service.setGroup(group);
+        service.setVersion("1.0");
+        service.setApplication("interop-java-server");
+        service.setHost("127.0.0.1");
+        service.setRegistry(registry);
+        service.setProtocol(protocol);
+        if (mingzSize > 0) {
+            service.setUsegz(true);
+            service.setMingzSize(mingzSize);
+        }
+        service.setExport(protocol.getId() + ":" + port);
+        service.export();
+    }
+}
