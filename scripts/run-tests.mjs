@@ -185,11 +185,8 @@ function spawnTest(file, job) {
   ];
   return new Promise((resolve, reject) => {
     // A group of its own, so that at the end nothing that the test started is left.
-    const child = spawn(job.node, [...flags, file], {
-      cwd: ROOT,
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const options = { cwd: ROOT, env: ENVIRONMENT, detached: true, stdio: ['ignore', 'pipe', 'pipe'] };
+    const child = spawn(job.node, [...flags, file], options);
     running.add(child);
     let output = '';
     let isTimedOut = false;
