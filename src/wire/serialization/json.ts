@@ -1,0 +1,429 @@
+/**
+ * Values of the wire as JSON and back: for people (`peony call`, `peony decode`) and for callers that speak HTTP.
+ *
+ * JSON has fewer types than the wire. What a JSON value becomes when nothing says otherwise:
+ *
+ *   null, true, "text"            null, bool, string
+ *   5    1.5    3.0    1e3        int64, float64, float64, float64 (the last two only when read from text)
+ *   ["a"]   [1, "a"]   []         string array; array; array
+ *   {"a":"b"}   {"a":1}   {}      string map; map; null, because PHP 8 loops on an empty string map
+ *
+ * Everything else has a typed form, an object with one key:
+ *
+ *   {"$int32": 5}  {"$int64": "9007199254740993"}  {"$int16": 1}  {"$byte": 255}  {"$float32": 1.5}  {"$float64": "NaN"}
+ *   {"$bytes": "base64"}  {"$text": "base64"} (a string that is not UTF-8)  {"$array": [...]}  {"$stringArray": [...]}
+ *   {"$map": {...} or [[key, value], ...]}  {"$stringMap": {...} or [[key, value], ...]}
+ */
+import { AgentError } from '../../core/index.js';
+import { type BreezeValue, type SimpleValue, VALUE_LIMITS, type WireText } from './value.js';
+
+export type SimpleType = SimpleValue['type'];
+
+export interface FromJsonOptions {
+  /** Type that the outermost value shall have; without it the type is inferred. */
+  readonly type?: SimpleType;
+  /** False: an object with a key like `$int32` is a map like any other. For JSON of strangers. Default true. */
+  readonly typedForms?: boolean;
+}
+
+export interface ToJsonOptions {
+  /** Typed forms wherever plain JSON would be read back as another type. Default false: readable, some types are lost. */
+  readonly exact?: boolean;
+  /** `text`: byte arrays that are valid UTF-8 become strings. Default `base64`: `{"$bytes": ...}`. */
+  readonly bytesAs?: 'base64' | 'text';
+}
+
+/** A parsed JSON value; `bigint` is taken as int64. Throws AgentError `E_VALUE` naming the place in the value. */
+export function jsonToSimple(json: unknown, options: FromJsonOptions = {}): SimpleValue {
+  const reader = new JsonReader(options.typedForms ?? true);
+  return options.type === undefined ? reader.infer(json, '$', 0) : reader.as(options.type, json, '$', 0);
+}
+
+/**
+ * As `jsonToSimple`, from text: integers beyond 2^53 stay exact and `3.0` is a float64.
+ * Throws AgentError `E_VALUE`, also for text that is not JSON.
+ */
+export function jsonTextToSimple(text: string, options: FromJsonOptions = {}): SimpleValue {
+  return jsonToSimple(parseExact(text), options);
+}
+
+/**
+ * A value as JSON. Integers beyond 2^53 are strings of digits, maps with other keys than strings (or with repeated ones) are
+ * `{"$map": [[key, value], ...]}`, NaN and infinities are typed forms.
+ */
+export function simpleToJson(value: SimpleValue, options: ToJsonOptions = {}): unknown {
+  return toJson(value, {
+    exact: options.exact ?? false,
+    bytesAs: options.bytesAs ?? 'base64',
+    isBreeze: false,
+  });
+}
+
+/** As `simpleToJson`; a message is `{"$message": name, "fields": {index: value}}`. */
+export function breezeToJson(value: BreezeValue, options: ToJsonOptions = {}): unknown {
+  return toJson(value, {
+    exact: options.exact ?? false,
+    bytesAs: options.bytesAs ?? 'base64',
+    isBreeze: true,
+  });
+}
+
+/** Stands for a number whose text says more than a JS number holds. */
+class ExactNumber {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+
+function parseExact(text: string): unknown {
+  try {
+    // Once as it is, to be told of errors in their own place and to find a mark that no string begins with.
+    let longest = 0;
+    JSON.parse(text, (_key, value: unknown) => {
+      if (typeof value === 'string') longest = Math.max(longest, /^#*/.exec(value)![0].length);
+      return null;
+    });
+    return parseMarked(text, '#'.repeat(longest + 1));
+  } catch (error) {
+    if (error instanceof RangeError)
+      throw new AgentError('E_VALUE', 'JSON is nested too deep', { cause: error });
+    if (error instanceof SyntaxError) {
+      throw new AgentError('E_VALUE', `not JSON: ${error.message}`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** The text is valid, so each number stands alone; those that JSON.parse would change travel as marked strings. */
+function parseMarked(text: string, mark: string): unknown {
+  const numbers: ExactNumber[] = [];
+  const marked = text.replace(STRING_OR_NUMBER, (token) => {
+    if (token.startsWith('"') || (/^-?\d{1,15}$/.test(token) && token !== '-0')) return token;
+    numbers.push(new ExactNumber(token));
+    return `"${mark}${numbers.length - 1}"`;
+  });
+  return JSON.parse(marked, (_key, value: unknown) =>
+    typeof value === 'string' && value.startsWith(mark) ? numbers[Number(value.slice(mark.length))] : value,
+  );
+}
+
+class JsonReader {
+  readonly #typedForms: boolean;
+
+  constructor(typedForms: boolean) {
+    this.#typedForms = typedForms;
+  }
+
+  infer(json: unknown, path: string, depth: number): SimpleValue {
+    if (depth > VALUE_LIMITS.depthMax) throw refusal(path, `is nested deeper than ${VALUE_LIMITS.depthMax}`);
+    if (json === null) return { type: 'null' };
+    switch (typeof json) {
+      case 'string':
+        return { type: 'string', value: json };
+      case 'boolean':
+        return { type: 'bool', value: json };
+      case 'bigint':
+        return this.as('int64', json, path, depth);
+      case 'number':
+        return this.as(Number.isInteger(json) ? 'int64' : 'float64', json, path, depth);
+      case 'object':
+        break;
+      default:
+        throw refusal(path, `is no JSON value but a ${typeof json}`);
+    }
+    if (json instanceof ExactNumber) {
+      return this.as(/^-?\d+$/.test(json.text) ? 'int64' : 'float64', json, path, depth);
+    }
+    if (Array.isArray(json)) {
+      const isStrings = json.length > 0 && json.every((item) => typeof item === 'string');
+      return this.as(isStrings ? 'stringArray' : 'array', json, path, depth);
+    }
+    return this.#inferObject(json as Record<string, unknown>, path, depth);
+  }
+
+  #inferObject(json: Record<string, unknown>, path: string, depth: number): SimpleValue {
+    const keys = Object.keys(json);
+    if (keys.length === 0) return { type: 'null' };
+    const only = keys[0]!;
+    if (this.#typedForms && keys.length === 1 && only.startsWith('$'))
+      return this.#typedForm(only, json[only], path, depth);
+    const isStrings = keys.every((key) => typeof json[key] === 'string');
+    return this.as(isStrings ? 'stringMap' : 'map', json, path, depth);
+  }
+
+  #typedForm(name: string, json: unknown, path: string, depth: number): SimpleValue {
+    const inner = `${path}.${name}`;
+    if (name === '$text') return { type: 'string', value: base64(json, inner) };
+    const type = TYPED_FORMS.get(name);
+    if (type !== undefined) return this.as(type, json, inner, depth);
+    const known = [...TYPED_FORMS.keys(), '$text'].join(', ');
+    throw refusal(
+      path,
+      `has the unknown type ${name}; known are ${known}; a map with this key is {"$map": {"${name}": ...}}`,
+    );
+  }
+
+  as(type: SimpleType, json: unknown, path: string, depth: number): SimpleValue {
+    if (depth > VALUE_LIMITS.depthMax) throw refusal(path, `is nested deeper than ${VALUE_LIMITS.depthMax}`);
+    switch (type) {
+      case 'null':
+        if (json !== null) throw refusal(path, 'must be null');
+        return { type };
+      case 'string':
+        return { type, value: string(json, path) };
+      case 'bool':
+        if (typeof json !== 'boolean') throw refusal(path, 'must be true or false');
+        return { type, value: json };
+      case 'byte':
+        return { type, value: integer(json, path, 0n, 255n) };
+      case 'int16':
+        return { type, value: integer(json, path, -0x8000n, 0x7fffn) };
+      case 'int32':
+        return { type, value: integer(json, path, -0x80000000n, 0x7fffffffn) };
+      case 'int64':
+        return { type, value: bigInteger(json, path, -(1n << 63n), (1n << 63n) - 1n) };
+      case 'float32':
+      case 'float64':
+        return { type, value: float(json, path) };
+      case 'bytes':
+        return { type, value: base64(json, path) };
+      case 'stringMap':
+        return {
+          type,
+          entries: pairs(json, path).map(([key, value]) => [text(key, path), text(value, path)]),
+        };
+      case 'stringArray':
+        return { type, elements: list(json, path).map((item, index) => text(item, `${path}[${index}]`)) };
+      case 'array':
+        return {
+          type,
+          elements: list(json, path).map((item, index) => this.infer(item, `${path}[${index}]`, depth + 1)),
+        };
+      case 'map':
+        return { type, entries: pairs(json, path).map((pair) => this.#mapEntry(pair, path, depth)) };
+    }
+  }
+
+  #mapEntry(
+    [key, value]: readonly [unknown, unknown],
+    path: string,
+    depth: number,
+  ): [SimpleValue, SimpleValue] {
+    const inner = typeof key === 'string' ? `${path}.${key}` : `${path}[...]`;
+    return [this.infer(key, inner, depth + 1), this.infer(value, inner, depth + 1)];
+  }
+}
+
+const TYPED_FORMS: ReadonlyMap<string, SimpleType> = new Map(
+  (
+    [
+      'null',
+      'string',
+      'bool',
+      'byte',
+      'int16',
+      'int32',
+      'int64',
+      'float32',
+      'float64',
+      'bytes',
+    ] as SimpleType[]
+  )
+    .concat('stringMap', 'stringArray', 'map', 'array')
+    .map((type) => [`$${type}`, type]),
+);
+
+function refusal(path: string, what: string): AgentError {
+  return new AgentError('E_VALUE', `${path} ${what}`);
+}
+
+function string(json: unknown, path: string): string {
+  if (typeof json !== 'string') throw refusal(path, `must be a string, got ${shown(json)}`);
+  return json;
+}
+
+/** A string, or the typed form of bytes that are not UTF-8. */
+function text(json: unknown, path: string): WireText {
+  if (typeof json === 'object' && json !== null && Object.keys(json).length === 1 && '$text' in json) {
+    return base64(json.$text, `${path}.$text`);
+  }
+  return string(json, path);
+}
+
+function list(json: unknown, path: string): readonly unknown[] {
+  if (!Array.isArray(json)) throw refusal(path, `must be an array, got ${shown(json)}`);
+  return json;
+}
+
+function pairs(json: unknown, path: string): readonly (readonly [unknown, unknown])[] {
+  if (Array.isArray(json)) {
+    return json.map((pair: unknown, index) => {
+      if (!Array.isArray(pair) || pair.length !== 2)
+        throw refusal(`${path}[${index}]`, 'must be a pair [key, value]');
+      return [pair[0] as unknown, pair[1] as unknown];
+    });
+  }
+  if (typeof json !== 'object' || json === null || json instanceof ExactNumber) {
+    throw refusal(path, `must be an object or an array of pairs, got ${shown(json)}`);
+  }
+  return Object.entries(json);
+}
+
+function integer(json: unknown, path: string, min: bigint, max: bigint): number {
+  return Number(bigInteger(json, path, min, max));
+}
+
+function bigInteger(json: unknown, path: string, min: bigint, max: bigint): bigint {
+  const given = json instanceof ExactNumber ? json.text : json;
+  const isDigits = typeof given === 'string' && /^-?\d{1,40}$/.test(given);
+  if (!isDigits && typeof given !== 'bigint' && !Number.isInteger(given)) {
+    throw refusal(path, `must be an integer, got ${shown(json)}`);
+  }
+  const value = BigInt(given as string | bigint | number);
+  if (value < min || value > max) throw refusal(path, `must be from ${min} to ${max}, got ${shown(json)}`);
+  return value;
+}
+
+function float(json: unknown, path: string): number {
+  if (typeof json === 'number') return json;
+  if (json instanceof ExactNumber) return Number(json.text);
+  if (json === 'NaN' || json === 'Infinity' || json === '-Infinity' || json === '-0') return Number(json);
+  throw refusal(path, `must be a number, "NaN", "Infinity", "-Infinity" or "-0", got ${shown(json)}`);
+}
+
+function base64(json: unknown, path: string): Buffer {
+  const given = string(json, path);
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(given) || given.length % 4 === 1) throw refusal(path, 'must be base64');
+  return Buffer.from(given, 'base64');
+}
+
+function shown(json: unknown): string {
+  if (json instanceof ExactNumber) return json.text.slice(0, 60);
+  if (typeof json === 'bigint' || json === undefined) return String(json);
+  if (typeof json === 'object' && json !== null) return Array.isArray(json) ? 'an array' : 'an object';
+  return JSON.stringify(json).slice(0, 60);
+}
+
+interface Style {
+  readonly exact: boolean;
+  readonly bytesAs: 'base64' | 'text';
+  /** Breeze has no string containers, so plain JSON stands for its generic ones. */
+  readonly isBreeze: boolean;
+}
+
+function toJson(value: SimpleValue | BreezeValue, style: Style): unknown {
+  switch (value.type) {
+    case 'null':
+      return null;
+    case 'bool':
+      return value.value;
+    case 'string':
+      return textToJson(value.value);
+    case 'bytes':
+      return bytesToJson(value.value, style);
+    case 'byte':
+    case 'int16':
+    case 'int32':
+      return style.exact ? { [`$${value.type}`]: value.value } : value.value;
+    case 'int64':
+      return int64ToJson(value.value, style);
+    case 'float32':
+    case 'float64':
+      return floatToJson(value.type, value.value, style);
+    case 'stringMap':
+      return stringMapToJson(value.entries, style);
+    case 'stringArray': {
+      const elements = value.elements.map(textToJson);
+      const isPlain =
+        !style.exact || (elements.length > 0 && elements.every((item) => typeof item === 'string'));
+      return isPlain ? elements : { $stringArray: elements };
+    }
+    case 'map':
+      return mapToJson(value.entries, style);
+    case 'array': {
+      const elements = value.elements.map((item) => toJson(item, style));
+      const wouldBeStrings = elements.length > 0 && elements.every((item) => typeof item === 'string');
+      return style.exact && !style.isBreeze && wouldBeStrings ? { $array: elements } : elements;
+    }
+    case 'message':
+      return {
+        $message: textToJson(value.name),
+        fields: fieldsToJson(value.fields, style),
+      };
+  }
+}
+
+function fieldsToJson(fields: readonly (readonly [number, BreezeValue])[], style: Style): unknown {
+  const pairsJson = fields.map(([index, field]) => [String(index), toJson(field, style)] as const);
+  return toObject(pairsJson, false) ?? pairsJson;
+}
+
+function textToJson(value: WireText): unknown {
+  return typeof value === 'string' ? value : { $text: value.toString('base64') };
+}
+
+function bytesToJson(value: Buffer, style: Style): unknown {
+  if (style.bytesAs === 'text' && !style.exact) {
+    const read = value.toString('utf8');
+    if (Buffer.from(read, 'utf8').equals(value)) return read;
+  }
+  return { $bytes: value.toString('base64') };
+}
+
+function int64ToJson(value: bigint, style: Style): unknown {
+  const number = Number(value);
+  if (Number.isSafeInteger(number)) return number;
+  return style.exact ? { $int64: String(value) } : String(value);
+}
+
+function floatToJson(type: 'float32' | 'float64', value: number, style: Style): unknown {
+  if (Object.is(value, -0)) return style.exact ? { [`$${type}`]: '-0' } : 0;
+  if (!Number.isFinite(value)) return { [`$${type}`]: String(value) };
+  const isPlain = !style.exact || (type === 'float64' && !Number.isInteger(value));
+  return isPlain ? value : { [`$${type}`]: value };
+}
+
+function stringMapToJson(entries: readonly (readonly [WireText, WireText])[], style: Style): unknown {
+  const pairsJson = entries.map(([key, value]) => [textToJson(key), textToJson(value)] as const);
+  const object = toObject(pairsJson, style.exact);
+  if (object === null) return { $stringMap: pairsJson };
+  if (!style.exact) return object;
+  const isPlain =
+    entries.length > 0 && pairsJson.every(([, value]) => typeof value === 'string') && !looksTyped(object);
+  return isPlain ? object : { $stringMap: object };
+}
+
+function mapToJson(
+  entries: readonly (readonly [SimpleValue | BreezeValue, SimpleValue | BreezeValue])[],
+  style: Style,
+): unknown {
+  const pairsJson = entries.map(([key, value]) => [toJson(key, style), toJson(value, style)] as const);
+  const hasTextKeys = entries.every(([key]) => key.type === 'string' && typeof key.value === 'string');
+  const object = hasTextKeys ? toObject(pairsJson, style.exact) : null;
+  if (object === null) return { $map: pairsJson };
+  if (!style.exact) return object;
+  if (style.isBreeze) return looksTyped(object) ? { $map: object } : object;
+  const wouldBeStrings = pairsJson.every(([, value]) => typeof value === 'string');
+  return wouldBeStrings || looksTyped(object) ? { $map: object } : object;
+}
+
+/** Null when the keys are not all strings or not all different, or with `keepOrder` when properties would reorder them. */
+function toObject(
+  pairsJson: readonly (readonly [unknown, unknown])[],
+  keepOrder: boolean,
+): Record<string, unknown> | null {
+  if (!pairsJson.every(([key]) => typeof key === 'string')) return null;
+  const object = Object.fromEntries(pairsJson as readonly (readonly [string, unknown])[]);
+  const keys = Object.keys(object);
+  if (keys.length !== pairsJson.length) return null;
+  if (keepOrder && keys.some((key, index) => key !== pairsJson[index]![0])) return null;
+  return object;
+}
+
+function looksTyped(object: Record<string, unknown>): boolean {
+  const keys = Object.keys(object);
+  return keys.length === 1 && keys[0]!.startsWith('$');
+}
