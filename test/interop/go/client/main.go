@@ -46,6 +46,7 @@ func main() {
 	service := flags.String("service", "peony.interop.EchoService", "service path")
 	group := flags.String("group", "go-rpc", "group")
 	serialization := flags.String("ser", "simple", "simple, breeze, protobuf or grpc-pb")
+	server := flags.String("server", "go", "what hello must end with")
 	application := flags.String("application", "interop-go-client", "name of the caller")
 	timeoutMs := flags.Int("timeout", 5000, "ms a call may take")
 	metadata := flags.String("meta", "", "metadata to send: key=value,key=value")
@@ -72,7 +73,7 @@ func main() {
 			failed = !c.call(*method, arguments, nil, new(string)) || failed
 		}
 	} else {
-		for _, s := range suite(*serialization) {
+		for _, s := range suite(*serialization, *server) {
 			if *only == "" || contains(strings.Split(*only, ","), s.method) {
 				failed = !c.call(s.method, s.arguments, s.want, s.into) || failed
 			}

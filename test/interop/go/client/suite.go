@@ -22,14 +22,14 @@ func echo(method string, value, into interface{}) step {
 
 // suite holds the calls that a serialization can carry. Left out are values that motan-go itself cannot: nil arguments
 // (its server panics), nil inside a list, empty lists and maps (they come back nil).
-func suite(serialization string) []step {
+func suite(serialization, server string) []step {
 	message := &wrappers.StringValue{Value: "message 消息"}
 	if serialization == "grpc-pb" { // exactly one protobuf message
 		return []step{{"echoMessage", []interface{}{message}, message, &wrappers.StringValue{}}}
 	}
 
 	scalars := []step{
-		{"hello", []interface{}{"peony"}, "hello peony from go", new(string)},
+		{"hello", []interface{}{"peony"}, "hello peony from " + server, new(string)},
 		echo("echoString", "Grüße, 世界 🌸 \x00\n", new(string)),
 		echo("echoString", strings.Repeat("long ", 20_000), new(string)),
 		echo("echoBool", true, new(bool)),

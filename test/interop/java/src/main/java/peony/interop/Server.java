@@ -6,21 +6,21 @@ import com.weibo.api.motan.config.ServiceConfig;
 import java.util.concurrent.CountDownLatch;
 
 /**
- * A Motan Java server with one export an argument. Prints "ready" when all listen and lives until it is ended.
+ * A Motan Java server with one export per argument. Prints "ready" when all listen and lives until it is ended.
  *
- * <pre>Server GROUP PROTOCOL:SERIALIZATION:PORT[:MINGZ_SIZE] ...      PROTOCOL motan2 or motan (v1)</pre>
+ * <pre>Server PROTOCOL:SERIALIZATION:GROUP:PORT[:MINGZ_SIZE] ...     PROTOCOL motan2 or motan (v1)</pre>
  */
 public final class Server {
     public static void main(String[] args) throws Exception {
-        for (int i = 1; i < args.length; i++) {
-            String[] export = args[i].split(":");
-            export(args[0], export[0], export[1], export[2], export.length > 3 ? Integer.parseInt(export[3]) : 0);
+        for (String argument : args) {
+            String[] export = argument.split(":");
+            export(export[0], export[1], export[2], export[3], export.length > 4 ? Integer.parseInt(export[4]) : 0);
         }
         System.out.println("ready");
         new CountDownLatch(1).await();
     }
 
-    private static void export(String group, String name, String serialization, String port, int mingzSize) {
+    private static void export(String name, String serialization, String group, String port, int mingzSize) {
         ProtocolConfig protocol = new ProtocolConfig();
         protocol.setId(name + port);
         protocol.setName(name);
