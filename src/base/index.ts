@@ -1,2 +1,3 @@
+export { equalBytes } from './bytes.js';
 export { DECIMAL_BYTES_MAX, signed64Text, writeInteger, writeSigned64 } from './decimal.js';
 export { TICK_MS, TimerWheel, type WheelTimer } from './timer-wheel.js';

@@ -33,6 +33,8 @@ export class CallHead {
   /** `M_tmo` in ms; 0 when absent or not a positive number. */
   readonly timeoutMs: number;
   readonly metadata: Metadata;
+  /** Address of the caller: metadata `host`, always as the agent saw it (spec wire 3.2). */
+  readonly host: string;
   /** Who resolved this head to what, and for which state: owned by data/route. */
   route: unknown = null;
   routeState = 0;
@@ -41,8 +43,9 @@ export class CallHead {
   encodedGroup = '';
   encodedSource = '';
 
-  constructor(metadata: Metadata) {
+  constructor(metadata: Metadata, host: string) {
     this.metadata = metadata;
+    this.host = host;
     this.service = metadata.text('M_p');
     this.method = metadata.text('M_m');
     this.methodDesc = metadata.text('M_md');
@@ -60,6 +63,9 @@ export class CallHead {
 export interface CallOrigin {
   /** Called exactly once per call. Views inside `reply` are valid until this returns. */
   onReply(call: Call, reply: Reply): void;
+  /** The node of this origin's last call takes bytes too slowly: make no new calls until `onRelief`, one for each. */
+  onPressure(): void;
+  onRelief(): void;
 }
 
 export class Call {
@@ -80,7 +86,7 @@ export class Call {
   bodyStart: number;
   bodyEnd: number;
   /** True once the bytes are the call's own. */
-  #retained: boolean;
+  isOwned: boolean;
   /** Tries that may still follow; set by the high-availability strategy. */
   triesLeft = 0;
 
@@ -110,7 +116,7 @@ export class Call {
     this.bytes = bytes;
     this.bodyStart = bodyStart;
     this.bodyEnd = bodyEnd;
-    this.#retained = false;
+    this.isOwned = false;
   }
 
   get bodyBytes(): number {
@@ -119,7 +125,7 @@ export class Call {
 
   /** Makes the body the call's own, so that it outlives the read buffer. */
   retain(): void {
-    if (this.#retained) return;
+    if (this.isOwned) return;
     this.replaceBody(Buffer.from(this.bytes.subarray(this.bodyStart, this.bodyEnd)));
   }
 
@@ -128,6 +134,6 @@ export class Call {
     this.bytes = body;
     this.bodyStart = 0;
     this.bodyEnd = body.length;
-    this.#retained = true;
+    this.isOwned = true;
   }
 }

@@ -5,8 +5,8 @@
  * outwards for exactly those filters that let the call pass. Neither may throw, wait, or keep views of call or reply.
  */
 import type { Call } from './call.js';
-import type { MeshUrl } from './url.js';
 import type { Reply } from './reply.js';
+import type { MeshUrl } from './url.js';
 
 export interface Filter {
   readonly before: ((call: Call) => Reply | null) | null;
@@ -20,6 +20,21 @@ export interface FilterFactory {
   readonly scope: 'endpoint' | 'cluster';
   create(target: FilterTarget): Filter;
 }
+
+/** The filters of one scope around a call, fixed when it is built. */
+export interface FilterChain {
+  /** The way in. A reply ends it; `after` has then run for the filters that let the call pass. */
+  before(call: Call, startedMs: number): Reply | null;
+  /** The way out, innermost first. */
+  after(call: Call, reply: Reply, startedMs: number, nowMs: number): void;
+}
+
+/** Builds the chain of one scope out of a `filter` parameter; null when it is empty. */
+export type ChainBuilder = (
+  names: string,
+  scope: FilterFactory['scope'],
+  target: FilterTarget,
+) => FilterChain | null;
 
 /** What a filter is built for. */
 export interface FilterTarget {

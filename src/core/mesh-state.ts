@@ -51,6 +51,10 @@ export interface EndpointState {
 }
 
 /** Effective parameter of an endpoint: the refer's, else the node's (spec agent 3.3). */
-export function endpointParameter(cluster: ClusterState, endpoint: EndpointState, name: string): string | undefined {
+export function endpointParameter(
+  cluster: ClusterState,
+  endpoint: EndpointState,
+  name: string,
+): string | undefined {
   return cluster.url.parameters.get(name) ?? endpoint.node.parameters.get(name);
 }

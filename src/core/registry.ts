@@ -53,6 +53,47 @@ export interface RegistryReport {
   /** Unix ms of the last good answer; null before the first. */
   readonly lastContactMs: number | null;
   readonly lastError: string | null;
-  readonly announced: readonly { readonly node: string; readonly desired: Availability; readonly seen: Availability | 'absent' }[];
-  readonly subscribed: readonly { readonly service: string; readonly group: string; readonly nodes: number }[];
+  readonly announced: readonly {
+    readonly node: string;
+    readonly desired: Availability;
+    readonly seen: Availability | 'absent';
+  }[];
+  readonly subscribed: readonly {
+    readonly service: string;
+    readonly group: string;
+    readonly nodes: number;
+  }[];
+}
+
+/**
+ * Where the last good nodes outlive the process. Made by `control/registry`, used by `control/discovery`; both methods
+ * never throw, because a call must not depend on a disk.
+ */
+export interface SnapshotStore {
+  /** Wants `nodes` to be what a later start finds for this group and path. Returns at once; the last word counts. */
+  save(group: string, path: string, nodes: readonly MeshUrl[]): void;
+  /** The newest snapshot that can be trusted for `refer` (its group and path), or null. */
+  load(refer: MeshUrl): Promise<Snapshot | null>;
+}
+
+export interface Snapshot {
+  readonly nodes: readonly MeshUrl[];
+  /** Unix ms at which it was written. */
+  readonly savedAtMs: number;
+  /** The file it was read from. */
+  readonly file: string;
+}
+
+/**
+ * `host:port`, or `unix://path` whose whole text is the host, with port 0 (spec agent 6.3). Null for anything else:
+ * no host, or a port that is not 1 to 65535.
+ */
+export function parseNodeAddress(text: string): { readonly host: string; readonly port: number } | null {
+  const address = text.trim();
+  if (address.startsWith('unix://'))
+    return address.length > 'unix://'.length ? { host: address, port: 0 } : null;
+  const found = /^([^\s/]+):(\d{1,5})$/.exec(address);
+  if (found === null) return null;
+  const port = Number(found[2]);
+  return port < 1 || port > 65_535 ? null : { host: found[1]!, port };
 }

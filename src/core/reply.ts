@@ -50,6 +50,8 @@ export class Reply {
   readonly bytes: Buffer;
   readonly bodyStart: number;
   readonly bodyEnd: number;
+  /** True when nobody else changes the bytes later, so that they may be kept without a copy. */
+  isOwned = false;
   /** `host:port` of the node that was asked; empty when none was chosen. */
   address = '';
 

@@ -71,20 +71,31 @@ export class MeshUrl implements UrlFields {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new AgentError('E_URL', 'a url must be a JSON object');
     }
-    const fields = new Map(Object.entries(value).map(([name, field]) => [name.toLowerCase(), field as unknown]));
+    const fields = new Map(
+      Object.entries(value).map(([name, field]) => [name.toLowerCase(), field as unknown]),
+    );
     const text = (name: string): string => {
       const field = fields.get(name) ?? '';
       if (typeof field !== 'string') throw new AgentError('E_URL', `url field "${name}" must be a string`);
       return field;
     };
     const port = fields.get('port') ?? 0;
-    if (typeof port !== 'number' || !Number.isInteger(port)) throw new AgentError('E_URL', 'url field "port" must be an integer');
+    if (typeof port !== 'number' || !Number.isInteger(port))
+      throw new AgentError('E_URL', 'url field "port" must be an integer');
     const given = fields.get('parameters') ?? {};
-    if (typeof given !== 'object' || given === null) throw new AgentError('E_URL', 'url field "parameters" must be an object');
+    if (typeof given !== 'object' || given === null)
+      throw new AgentError('E_URL', 'url field "parameters" must be an object');
     const parameters = new Map(Object.entries(given).map(([name, field]) => [name, String(field)]));
     const group = text('group') || (parameters.get('group') ?? '');
     parameters.delete('group');
-    return new MeshUrl({ protocol: text('protocol'), host: text('host'), port, path: text('path'), group, parameters });
+    return new MeshUrl({
+      protocol: text('protocol'),
+      host: text('host'),
+      port,
+      path: text('path'),
+      group,
+      parameters,
+    });
   }
 
   with(changes: Partial<UrlFields>): MeshUrl {
@@ -146,7 +157,14 @@ export class MeshUrl implements UrlFields {
     return out;
   }
 
-  toJSON(): { protocol: string; host: string; port: number; path: string; group: string; parameters: Record<string, string> } {
+  toJSON(): {
+    protocol: string;
+    host: string;
+    port: number;
+    path: string;
+    group: string;
+    parameters: Record<string, string>;
+  } {
     const { protocol, host, port, path, group } = this;
     return { protocol, host, port, path, group, parameters: Object.fromEntries(this.parameters) };
   }

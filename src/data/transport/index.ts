@@ -1,4 +1,4 @@
 export { ByteStream, type StreamOwner, WRITE_STALL_MS } from './byte-stream.js';
-export { type Chunk, CHUNK_BYTES, type Flushable, IoLoop } from './io-loop.js';
+export { CHUNK_BYTES, type Chunk, type Flushable, IoLoop } from './io-loop.js';
 export { dial, type ListenAddress, Listener, type ListenerEvents } from './listener.js';
 export { rawStreamsWork } from './raw-stream.js';

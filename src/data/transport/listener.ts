@@ -85,7 +85,11 @@ export class Listener {
       const onError = (error: NodeJS.ErrnoException): void => {
         const code = error.code === 'EADDRINUSE' ? 'E_PORT_BUSY' : 'E_LISTEN';
         const where = unixSock ?? `${host === '' ? '*' : host}:${port}`;
-        reject(new AgentError(code, `listener "${name}" cannot listen on ${where}: ${error.message}`, { cause: error }));
+        reject(
+          new AgentError(code, `listener "${name}" cannot listen on ${where}: ${error.message}`, {
+            cause: error,
+          }),
+        );
       };
       this.#server.once('error', onError);
       this.#server.listen({ ...target, backlog: BACKLOG }, () => {

@@ -125,13 +125,15 @@ export class FrameReader {
    * then stands in `#skip`).
    */
   #frameSize(bytes: Buffer, view: DataView, at: number, have: number): number {
-    if (bytes[at] !== MAGIC || (have > 1 && bytes[at + 1] !== MAGIC)) throw new ProtocolError('not a Motan frame', 0);
+    if (bytes[at] !== MAGIC || (have > 1 && bytes[at + 1] !== MAGIC))
+      throw new ProtocolError('not a Motan frame', 0);
     if (have < 4) return 0;
     const version = bytes[at + 3]! >> 3;
     if (version === 1) {
       if (have < HEADER_BYTES) return 0;
       const metaBytes = view.getUint32(at + 13);
-      if (metaBytes > this.#bytesMax) return this.#overLimit('metadata', metaBytes, metaBytes + HEADER_BYTES, true);
+      if (metaBytes > this.#bytesMax)
+        return this.#overLimit('metadata', metaBytes, metaBytes + HEADER_BYTES, true);
       if (have < HEADER_BYTES + 4 + metaBytes) return 0;
       const bodyBytes = view.getUint32(at + HEADER_BYTES + metaBytes);
       const size = HEADER_BYTES + 4 + metaBytes + bodyBytes;
@@ -190,7 +192,8 @@ export class FrameReader {
       this.#skip = gather.readUInt32BE(0);
       this.#gather = null;
       this.#gathered = 0;
-      if (this.#skip > this.#bytesMax * SKIP_FACTOR_MAX) throw new ProtocolError(`body of ${this.#skip} bytes`, 13);
+      if (this.#skip > this.#bytesMax * SKIP_FACTOR_MAX)
+        throw new ProtocolError(`body of ${this.#skip} bytes`, 13);
     }
   }
 
@@ -224,7 +227,8 @@ export class FrameReader {
       }
       if (this.#at === this.#inputEnd) return false;
       const wanted = this.#wantedBytes(gather, view, size);
-      if (gather.length < wanted) this.#growTo(gatherCapacity(wanted, this.#gathered + this.#inputEnd - this.#at));
+      if (gather.length < wanted)
+        this.#growTo(gatherCapacity(wanted, this.#gathered + this.#inputEnd - this.#at));
       this.#takeInput(wanted - this.#gathered);
     }
   }

@@ -1,0 +1,3 @@
+export { Cluster, type ClusterDeps } from './cluster.js';
+export { haStrategies } from './ha/index.js';
+export { loadBalancers } from './lb/index.js';

@@ -1,0 +1,305 @@
+/**
+ * The caller of one node that speaks Motan: its connections, its health, its filters.
+ *
+ *   connecting --first connection--> up --last connection lost--> reconnecting --no connection--> down
+ *        ^                            ^                                |  ^                        |
+ *        '--- back-off, next try      '------- connection -------------'--+---- back-off ----------'
+ *
+ *   fused: independent of that; errors in a row reach the bound -> heartbeats until one is answered
+ *
+ * One connection carries all calls until it is under load; more, up to `clientConnection`, are opened when it is: fewer
+ * connections mean fewer writes for the same calls. Calls that find no connection wait for the one being opened, at most for their
+ * own timeout.
+ */
+import {
+  type AttemptObserver,
+  type Call,
+  type ChainBuilder,
+  type ClusterState,
+  type Endpoint,
+  type EndpointReport,
+  type EndpointState,
+  type FilterChain,
+  failed,
+  failure,
+  type Logger,
+  type Reply,
+  TYPE_GZIP,
+} from '../../core/index.js';
+import { zipBody } from '../../wire/motan2/index.js';
+import type { ByteStream, IoLoop } from '../transport/index.js';
+import { Attempt } from './attempt.js';
+import type { DialQueue } from './dial-queue.js';
+import { EndpointHealth } from './endpoint-health.js';
+import { MotanConnection } from './motan-connection.js';
+import { type EndpointSettings, endpointSettings, timeoutOf } from './settings.js';
+
+/** In flight on every open connection before one more is opened. */
+const GROW_IN_FLIGHT = 512;
+const GROW_PENDING_BYTES = 256 * 1024;
+/** Calls that may wait for a connection; the next ones fail at once. */
+const WAITING_MAX = 1024;
+const FIRST_RETRY_MS = 100;
+/** A node that comes back is found within this time, however long `connectRetryInterval` is (its default is a minute). */
+const RETRY_MS_MAX = 5000;
+/** After removal, calls in flight may finish for this long beyond the longest timeout. */
+const CLOSE_GRACE_MS = 1000;
+
+export interface EndpointDeps {
+  readonly loop: IoLoop;
+  readonly logger: Logger;
+  readonly dialQueue: DialQueue;
+  readonly chains: ChainBuilder;
+}
+
+export class MotanEndpoint implements Endpoint {
+  readonly id: string;
+  readonly address: string;
+  readonly group: string;
+  /** Of the refer: what `M_s` becomes when the caller gave none. */
+  readonly application: string;
+  readonly settings: EndpointSettings;
+  readonly health: EndpointHealth;
+  readonly #deps: EndpointDeps;
+  readonly #target: { host: string; port: number } | { path: string };
+  readonly #chain: FilterChain | null;
+  readonly #logger: Logger;
+  #connections: MotanConnection[] = [];
+  #turn = 0;
+  #turnMs = 0;
+  #waiting: Attempt[] = [];
+  #isDialing = false;
+  #retryMs = FIRST_RETRY_MS;
+  #retryTimer: NodeJS.Timeout | null = null;
+  /** False while the last word of the network was "no". */
+  #isReachable: boolean;
+  #isClosing = false;
+  #lastError: string | null = null;
+  readonly #tried: Promise<void>;
+  #onTried: () => void = () => undefined;
+
+  constructor(cluster: ClusterState, endpoint: EndpointState, deps: EndpointDeps) {
+    const { node } = endpoint;
+    this.id = endpoint.id;
+    this.address = node.host.startsWith('unix://') ? `[${node.host}]:${node.port}` : node.address;
+    this.group = node.group || cluster.url.group;
+    this.application = cluster.url.text('application');
+    this.settings = endpointSettings(cluster, endpoint);
+    this.#deps = deps;
+    this.#logger = deps.logger;
+    this.#target = node.host.startsWith('unix://')
+      ? { path: node.host.slice('unix://'.length) }
+      : { host: node.host, port: node.port };
+    this.#chain = deps.chains(cluster.url.text('filter'), 'endpoint', {
+      refer: cluster.url.with({ group: this.group }),
+      address: this.address,
+      role: 'client-agent',
+    });
+    this.health = new EndpointHealth(this, this.settings);
+    this.#isReachable = this.settings.lazyInit;
+    this.#tried = this.settings.lazyInit
+      ? Promise.resolve()
+      : new Promise((resolve) => {
+          this.#onTried = resolve;
+        });
+    if (!this.settings.lazyInit) this.#dial();
+  }
+
+  get isAvailable(): boolean {
+    return this.#isReachable && !this.#isClosing && this.health.isGood;
+  }
+
+  get inFlight(): number {
+    let count = this.#waiting.length;
+    for (const connection of this.#connections) count += connection.inFlight;
+    return count;
+  }
+
+  get frameBytesMax(): number {
+    return this.settings.frameBytesMax;
+  }
+
+  whenTried(): Promise<void> {
+    return this.#tried;
+  }
+
+  start(call: Call, observer: AttemptObserver): void {
+    const startedMs = this.#deps.loop.nowMs;
+    if (this.#chain !== null) {
+      const refusal = this.#chain.before(call, startedMs);
+      if (refusal !== null) {
+        observer.onAttemptDone(call, refusal, this);
+        return;
+      }
+    }
+    const attempt = new Attempt(call, observer, this, startedMs, startedMs + timeoutOf(this.settings, call));
+    const { zipAboveBytes } = this.settings;
+    if (zipAboveBytes > 0 && call.protocol === 2) this.#zip(call, zipAboveBytes);
+    const connection = this.#pickConnection();
+    if (connection === null) {
+      this.#waitForConnection(attempt);
+    } else if (connection.canTake) {
+      this.#deps.loop.timers.add(attempt);
+      connection.send(attempt);
+    } else {
+      const cause = failure('E_SEND_QUEUE_FULL', 'channel call error:timeout err: send request timeout');
+      this.finish(attempt, failed(cause, this.address), startedMs);
+    }
+  }
+
+  /** Ends an attempt whose slot and deadline are free already: filters, health, observer. */
+  finish(attempt: Attempt, reply: Reply, nowMs: number): void {
+    const call = attempt.call;
+    this.health.onReply(reply, call.protocol);
+    if (this.#chain !== null) this.#chain.after(call, reply, attempt.startedMs, nowMs);
+    if (attempt.connection === null) this.#forgetWaiting(attempt);
+    attempt.observer.onAttemptDone(call, reply, this);
+  }
+
+  close(): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
+    this.health.close();
+    this.#onTried();
+    const longestMs = Math.max(this.settings.requestTimeoutMs * 2, this.settings.maxTimeoutMs);
+    this.#closeWhenIdle(this.#deps.loop.clock.nowMs() + longestMs + CLOSE_GRACE_MS);
+  }
+
+  report(): EndpointReport {
+    return {
+      id: this.id,
+      address: this.address,
+      available: this.isAvailable,
+      connections: this.#connections.length,
+      inFlight: this.inFlight,
+      errorCount: this.health.errorCount,
+      keepaliveRunning: this.health.keepaliveType !== 0,
+      keepaliveType: this.health.keepaliveType,
+      lastError: this.#lastError,
+    };
+  }
+
+  onConnectionClosed(connection: MotanConnection, error: string | null): void {
+    const index = this.#connections.indexOf(connection);
+    if (index >= 0) this.#connections.splice(index, 1);
+    if (this.#isClosing) return;
+    this.#lastError = error ?? 'connection closed';
+    this.#logger.info({ endpoint: this.address, error: this.#lastError }, 'lost a connection to a node');
+    if (this.#connections.length === 0) this.#dial();
+  }
+
+  onHeartbeatAnswer(): void {
+    this.health.onSignOfLife();
+  }
+
+  /** Sends a heartbeat if there is a connection; one that is missing is being opened anyway. */
+  sendHeartbeat(protocol: 1 | 2): void {
+    const connection = this.#connections[0];
+    if (connection !== undefined) connection.sendHeartbeat(protocol);
+    else this.#dial();
+  }
+
+  /** One connection per batch of calls, in turn: batches stay together, so each makes one write. */
+  #pickConnection(): MotanConnection | null {
+    const connections = this.#connections;
+    const count = connections.length;
+    if (count === 0) return null;
+    let connection = connections[0]!;
+    if (count > 1) {
+      const nowMs = this.#deps.loop.nowMs;
+      if (nowMs !== this.#turnMs) {
+        this.#turnMs = nowMs;
+        this.#turn += 1;
+      }
+      connection = connections[this.#turn % count]!;
+    }
+    const isLoaded = connection.inFlight >= GROW_IN_FLIGHT || connection.pendingBytes >= GROW_PENDING_BYTES;
+    if (isLoaded && count < this.settings.connectionsMax && !this.#isDialing) this.#dial();
+    return connection;
+  }
+
+  #waitForConnection(attempt: Attempt): void {
+    if (this.#waiting.length >= WAITING_MAX) {
+      this.finish(attempt, this.#noConnection(), attempt.startedMs);
+      return;
+    }
+    attempt.call.retain();
+    this.#waiting.push(attempt);
+    this.#deps.loop.timers.add(attempt);
+    this.#dial();
+  }
+
+  #forgetWaiting(attempt: Attempt): void {
+    const index = this.#waiting.indexOf(attempt);
+    if (index >= 0) this.#waiting.splice(index, 1);
+  }
+
+  #dial(): void {
+    if (this.#isDialing || (this.#isClosing && this.#waiting.length === 0)) return;
+    this.#isDialing = true;
+    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
+    this.#retryTimer = null;
+    this.#deps.dialQueue.dial(this.#target, this.settings.connectTimeoutMs, (stream, error) => {
+      this.#isDialing = false;
+      if (stream !== null) this.#onConnected(stream);
+      else this.#onNotConnected(error ?? 'no connection');
+      this.#onTried();
+    });
+  }
+
+  #onConnected(stream: ByteStream): void {
+    const connection = new MotanConnection(this, stream, this.settings.frameBytesMax);
+    if (this.#isClosing && this.#waiting.length === 0) {
+      connection.close(null);
+      return;
+    }
+    this.#connections.push(connection);
+    this.#isReachable = true;
+    this.#retryMs = FIRST_RETRY_MS;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const attempt of waiting) connection.send(attempt);
+    this.health.onConnected();
+  }
+
+  #onNotConnected(error: string): void {
+    if (this.#lastError !== error) {
+      this.#logger.warn({ endpoint: this.address, error }, 'cannot connect to a node');
+    }
+    this.#lastError = error;
+    const isDown = this.#connections.length === 0;
+    if (isDown) {
+      if (!this.settings.lazyInit) this.#isReachable = false;
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      const nowMs = this.#deps.loop.tick();
+      for (const attempt of waiting) {
+        this.#deps.loop.timers.remove(attempt);
+        this.finish(attempt, this.#noConnection(), nowMs);
+      }
+    }
+    // A lazy endpoint is dialled by its calls; everyone else is looked for in the background.
+    if (this.#isClosing || !isDown || this.settings.lazyInit || this.#isDialing) return;
+    this.#retryTimer = setTimeout(() => this.#dial(), this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, this.settings.connectRetryMs, RETRY_MS_MAX);
+  }
+
+  #noConnection(): Reply {
+    return failed(failure('E_NO_CONNECTION', 'can not get a channel'), this.address);
+  }
+
+  #zip(call: Call, aboveBytes: number): void {
+    if (call.bodyBytes <= aboveBytes || (call.type & TYPE_GZIP) !== 0) return;
+    call.replaceBody(zipBody(call.bytes.subarray(call.bodyStart, call.bodyEnd)));
+    call.type |= TYPE_GZIP;
+  }
+
+  #closeWhenIdle(untilMs: number): void {
+    if (this.inFlight > 0 && this.#deps.loop.clock.nowMs() < untilMs) {
+      setTimeout(() => this.#closeWhenIdle(untilMs), 50);
+      return;
+    }
+    for (const connection of [...this.#connections]) connection.close(null);
+  }
+}

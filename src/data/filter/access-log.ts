@@ -1,0 +1,245 @@
+/**
+ * Filters `accessLog` (every try) and `clusterAccessLog` (every call): one line each (spec agent 9.5).
+ *
+ *   time TAB filterName|role|requestID|service|method|desc|remoteAddress|reqSize|resSize|bizTime|totalTime|success|code|exception|upstreamCode
+ *
+ * Lines are written as bytes into a buffer that many lines share; it goes to the sink when it is full or FLUSH_MS old. What
+ * repeats between calls (the time of a millisecond, the names of a method) is kept as bytes. A line costs about 0.3 us
+ * this way, several times less than joining strings.
+ */
+import { DECIMAL_BYTES_MAX, equalBytes, writeInteger, writeSigned64 } from '../../base/index.js';
+import type {
+  AccessLogSink,
+  Call,
+  CallHead,
+  Clock,
+  Filter,
+  FilterFactory,
+  FilterTarget,
+  Reply,
+} from '../../core/index.js';
+
+const BUFFER_BYTES = 64 * 1024;
+const BUFFERS_KEPT_MAX = 8;
+/** A line is on its way to the file at most this long after its call. */
+const FLUSH_MS = 200;
+/** Exceptions are free text of other processes: cut, so that a line always fits. */
+const EXCEPTION_CHARS_MAX = 8192;
+const TIME_BYTES = 25; // 2026-11-23T15:38:35.498Z and a TAB
+const PIPE = 0x7c;
+const NEWLINE = 0x0a;
+
+/** Collects the lines of all filters of an agent. */
+export class AccessLogWriter {
+  readonly #sink: AccessLogSink;
+  readonly #clock: Clock;
+  readonly #free: Buffer[] = [];
+  #buffer: Buffer;
+  #used = 0;
+  #lines = 0;
+  #timer: NodeJS.Timeout | null = null;
+  readonly #time = Buffer.alloc(TIME_BYTES);
+  #timeMs = -1;
+  #secondMs = -1;
+  readonly isStructured: boolean;
+  readonly #release = (buffer: Buffer): void => {
+    if (this.#free.length < BUFFERS_KEPT_MAX) this.#free.push(buffer);
+  };
+
+  constructor(sink: AccessLogSink, clock: Clock, isStructured: boolean) {
+    this.#sink = sink;
+    this.#clock = clock;
+    this.isStructured = isStructured;
+    this.#buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  }
+
+  get isEnabled(): boolean {
+    return this.#sink.enabled;
+  }
+
+  /** A buffer with `bytes` free, at most BUFFER_BYTES; the line begins at the position that `begin` returns. */
+  begin(bytes: number): number {
+    if (this.#used + bytes > BUFFER_BYTES) this.flush();
+    const { bytes: buffer, at } = { bytes: this.#buffer, at: this.#used };
+    this.#writeTime(buffer, at);
+    return at + TIME_BYTES;
+  }
+
+  get buffer(): Buffer {
+    return this.#buffer;
+  }
+
+  end(position: number): void {
+    this.#used = position;
+    this.#lines += 1;
+    if (this.#timer === null) this.#timer = setTimeout(() => this.flush(), FLUSH_MS);
+  }
+
+  /** Hands over what is collected. */
+  flush(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (this.#used === 0) return;
+    this.#sink.write(this.#buffer.subarray(0, this.#used), this.#lines, (chunk) =>
+      this.#release(whole(chunk)),
+    );
+    this.#buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+    this.#used = 0;
+    this.#lines = 0;
+  }
+
+  /** The time as text is made once per second; the milliseconds are written into it. */
+  #writeTime(into: Buffer, at: number): void {
+    const nowMs = Math.floor(this.#clock.wallMs());
+    if (nowMs !== this.#timeMs) {
+      const secondMs = nowMs - (nowMs % 1000);
+      if (secondMs !== this.#secondMs) {
+        this.#secondMs = secondMs;
+        this.#time.write(`${new Date(secondMs).toISOString()}\t`, 'latin1');
+      }
+      this.#timeMs = nowMs;
+      const ms = nowMs - secondMs;
+      this.#time[20] = 0x30 + Math.floor(ms / 100);
+      this.#time[21] = 0x30 + (Math.floor(ms / 10) % 10);
+      this.#time[22] = 0x30 + (ms % 10);
+    }
+    into.set(this.#time, at);
+  }
+}
+
+function whole(chunk: Buffer): Buffer {
+  return Buffer.from(chunk.buffer, 0, BUFFER_BYTES);
+}
+
+class AccessLogFilter implements Filter {
+  readonly before = null;
+  readonly #writer: AccessLogWriter;
+  readonly #address: string;
+  readonly #start: Buffer;
+  /** The head of the last call, and what its lines have in common. */
+  #head: CallHead | null = null;
+  #names: Buffer = Buffer.alloc(0);
+
+  constructor(writer: AccessLogWriter, name: string, target: FilterTarget) {
+    this.#writer = writer;
+    this.#address = target.address;
+    this.#start = Buffer.from(
+      writer.isStructured
+        ? `\t{"filterName": "${name}", "role": "${target.role}", "requestID": `
+        : `${name}|${target.role}|`,
+    );
+  }
+
+  after(call: Call, reply: Reply, startedMs: number, nowMs: number): void {
+    const writer = this.#writer;
+    if (!writer.isEnabled) return;
+    const totalMs = Math.max(0, Math.trunc(nowMs - startedMs));
+    if (writer.isStructured) this.#structuredLine(call, reply, totalMs);
+    else this.#plainLine(call, reply, totalMs);
+  }
+
+  #plainLine(call: Call, reply: Reply, totalMs: number): void {
+    const writer = this.#writer;
+    const head = call.head;
+    if (head !== this.#head) this.#rememberNames(head);
+    const names = this.#names;
+    const start = this.#start;
+    const exception = reply.exception === null ? '' : exceptionText(reply);
+    const upstreamCode = reply.head === null ? '' : reply.head.upstreamCode.slice(0, 64);
+    const most =
+      TIME_BYTES + start.length + 8 * DECIMAL_BYTES_MAX + names.length + exception.length * 4 + 256;
+    if (most > BUFFER_BYTES) return; // names of megabytes: such a call is not one that any log reader could take
+    let at = writer.begin(most);
+    const into = writer.buffer;
+    into.set(start, at);
+    at += start.length;
+    at =
+      head.requestId === ''
+        ? writeSigned64(into, at, call.idHigh, call.idLow)
+        : at + into.write(head.requestId.slice(0, 128), at, 'latin1');
+    into.set(names, at);
+    at += names.length;
+    at = writeInteger(into, at, call.bodyBytes);
+    into[at++] = PIPE;
+    at = writeInteger(into, at, reply.bodyBytes);
+    into[at++] = PIPE;
+    at = writeInteger(into, at, reply.head === null || reply.head.processMs < 0 ? 0 : reply.head.processMs);
+    into[at++] = PIPE;
+    at = writeInteger(into, at, totalMs);
+    if (reply.exception === null) {
+      into.set(SUCCESS, at);
+      at += SUCCESS.length;
+    } else {
+      at += into.write(`|false|${reply.exception.code}|`, at, 'latin1');
+      at += into.write(exception, at, 'utf8');
+      into[at++] = PIPE;
+    }
+    if (upstreamCode !== '') at += into.write(upstreamCode, at, 'latin1');
+    into[at++] = NEWLINE;
+    writer.end(at);
+  }
+
+  /** The field order, blanks and types of the peer's structured log; strings are JSON, so nothing can break a line. */
+  #structuredLine(call: Call, reply: Reply, totalMs: number): void {
+    const head = call.head;
+    const text = (value: string): string => JSON.stringify(Buffer.from(value, 'latin1').toString('utf8'));
+    const exception = reply.exception;
+    const fields =
+      `, "service": ${text(head.service)}, "method": ${text(head.method)}, "desc": ${text(head.methodDesc)}` +
+      `, "remoteAddress": ${JSON.stringify(this.#address)}, "reqSize": ${call.bodyBytes}, "resSize": ${reply.bodyBytes}` +
+      `, "bizTime": ${Math.max(0, reply.head?.processMs ?? 0)}, "totalTime": ${totalMs}, "success": ${exception === null}` +
+      `, "responseCode": "${exception === null ? 200 : exception.code}"` +
+      `, "exception": ${JSON.stringify(exception === null ? '' : exceptionText(reply))}` +
+      `, "upstreamCode": ${text(reply.head?.upstreamCode ?? '')}}\n`;
+    const most = TIME_BYTES + this.#start.length + DECIMAL_BYTES_MAX + fields.length * 4;
+    if (most > BUFFER_BYTES) return;
+    const writer = this.#writer;
+    let at = writer.begin(most);
+    const into = writer.buffer;
+    into.set(this.#start, at);
+    at = writeSigned64(into, at + this.#start.length, call.idHigh, call.idLow);
+    at += into.write(fields, at, 'utf8');
+    writer.end(at);
+  }
+
+  #rememberNames(head: CallHead): void {
+    this.#head = head;
+    const text = `|${clean(head.service)}|${clean(head.method)}|${clean(head.methodDesc)}|`;
+    const names = Buffer.concat([Buffer.from(text, 'latin1'), Buffer.from(`${this.#address}|`)]);
+    if (names.length !== this.#names.length || !equalBytes(names, 0, this.#names)) this.#names = names;
+  }
+}
+
+const SUCCESS = Buffer.from('|true|200||');
+
+/** Names are bytes of the caller: a line break or TAB in them must not make a second line. */
+function clean(latin1: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  return latin1.replace(/[\x00-\x1f\x7f]/g, '?');
+}
+
+function exceptionText(reply: Reply): string {
+  const exception = reply.exception!;
+  const text = JSON.stringify({
+    errcode: exception.code,
+    errmsg: exception.message,
+    errtype: exception.type,
+  });
+  return text.length > EXCEPTION_CHARS_MAX ? `${text.slice(0, EXCEPTION_CHARS_MAX)}...` : text;
+}
+
+export function accessLog(writer: AccessLogWriter): FilterFactory {
+  return {
+    order: 1,
+    scope: 'endpoint',
+    create: (target) => new AccessLogFilter(writer, 'accessLog', target),
+  };
+}
+
+export function clusterAccessLog(writer: AccessLogWriter): FilterFactory {
+  return {
+    order: 1,
+    scope: 'cluster',
+    create: (target) => new AccessLogFilter(writer, 'clusterAccessLog', target),
+  };
+}

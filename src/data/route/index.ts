@@ -1,0 +1,1 @@
+export { type Routable, RouteTable } from './route-table.js';

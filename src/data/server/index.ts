@@ -1,0 +1,1 @@
+export { MotanServer, type MotanServerDeps } from './motan-server.js';
