@@ -1,0 +1,108 @@
+/** From results to the table that is printed and written to docs/benchmarks.md, and the words about the machine. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
+import { ratio, summary } from './measure.mjs';
+import { isThere, runOnce } from './processes.mjs';
+
+const BEGIN = '<!-- figures: written by `node bench/run.mjs --write-docs`, do not edit by hand -->';
+const END = '<!-- end of figures -->';
+
+/** A line a case and figure: what each system reached, and Peony's share of the others with spread and target. */
+export function loadRows(spec, runs) {
+  return spec.figures.map((figure) => {
+    const cells = Object.fromEntries(
+      Object.entries(runs).map(([name, values]) => [
+        name,
+        number(summary(values.map((run) => run[figure.field])).median, figure.digits),
+      ]),
+    );
+    const against = (peer) => compare(spec, figure, peer, runs);
+    return [
+      spec.title,
+      figure.title,
+      cells.peony ?? '-',
+      cells['motan-go'] ?? '-',
+      cells.relay ?? '-',
+      against('motan-go'),
+      against('relay'),
+    ];
+  });
+}
+
+/** Whether every target that could be compared was met; null where none could. */
+export function isMet(spec, runs) {
+  const checks = spec.targets
+    .filter(({ peer }) => runs.peony !== undefined && runs[peer] !== undefined)
+    .map((target) => holds(target, ratio(runs.peony, runs[target.peer], target.figure.field).median));
+  return checks.length === 0 ? null : checks.every(Boolean);
+}
+
+export function memoryRow(spec, results) {
+  const { median, low, high } = summary(results.peony);
+  const met = holds(spec, median) ? 'met' : 'missed';
+  const spread = `${number(median, 1)} (${number(low, 1)} to ${number(high, 1)})`;
+  const other = results['motan-go'] === undefined ? '-' : number(summary(results['motan-go']).median, 1);
+  return [spec.title, spec.unit, spread, other, `<= ${spec.atMost}: ${met}`];
+}
+
+export function isMemoryMet(spec, results) {
+  return holds(spec, summary(results.peony).median);
+}
+
+export const LOAD_HEAD = [
+  'case',
+  'figure',
+  'Peony',
+  'motan-go',
+  'relay',
+  'Peony / motan-go',
+  'Peony / relay',
+];
+export const MEMORY_HEAD = ['case', 'unit', 'Peony', 'motan-go', 'target'];
+
+/** The same text is read well in a terminal and in Markdown. */
+export function table(head, rows) {
+  const widths = head.map((word, column) => Math.max(word.length, ...rows.map((row) => row[column].length)));
+  const line = (cells) => `| ${cells.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |`;
+  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
+}
+
+export async function environment(programs, all, options) {
+  const go =
+    programs.motanGo !== null && (await isThere('go', 'version'))
+      ? await runOnce('go', ['env', 'GOVERSION'], { timeoutMs: 10_000 })
+      : 'no Go';
+  const worst = (field) => Math.max(0, ...all.map((run) => run[field])).toFixed(0);
+  const cores = cpus();
+  return (
+    `${cores[0].model}, ${cores.length} CPUs, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Linux ${/^\d+\.\d+/.exec(release())[0]}; Node ${process.versions.node}, ${go}; ` +
+    `${options.rounds} rounds of ${options.seconds} s; highest steal ${worst('stealPercent')} % and foreign CPU ${worst('foreignPercent')} % of one core in a run that counted`
+  );
+}
+
+/** Replaces what stands between the markers of a document. */
+export function writeFigures(file, text) {
+  const document = readFileSync(file, 'utf8');
+  const from = document.indexOf(BEGIN);
+  const to = document.indexOf(END);
+  if (from < 0 || to < from) throw new Error(`${file} lacks the lines "${BEGIN}" and "${END}"`);
+  writeFileSync(file, `${document.slice(0, from + BEGIN.length)}\n\n${text}\n\n${document.slice(to)}`);
+}
+
+function compare(spec, figure, peer, runs) {
+  if (runs.peony === undefined || runs[peer] === undefined) return '-';
+  const { median, low, high } = ratio(runs.peony, runs[peer], figure.field);
+  const text = `${median.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
+  const target = spec.targets.find((each) => each.peer === peer && each.figure.field === figure.field);
+  if (target === undefined) return text;
+  const wanted = target.atLeast === undefined ? `<= ${target.atMost}` : `>= ${target.atLeast}`;
+  return `${text}, ${wanted}: ${holds(target, median) ? 'met' : 'missed'}`;
+}
+
+function holds({ atLeast, atMost }, value) {
+  return atLeast === undefined ? value <= atMost : value >= atLeast;
+}
+
+function number(value, digits) {
+  return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}

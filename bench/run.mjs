@@ -1,0 +1,221 @@
+/**
+ * The benchmark of the whole agent: Peony beside the motan-go agent and the Rust relay on this machine.
+ *
+ *   node bench/run.mjs [--case NAME]... [--rounds N] [--seconds N] [--systems LIST] [--no-go] [--foreign-max PERCENT]
+ *                      [--json FILE] [--write-docs] [--strict] [--list]
+ *
+ * Each system is pinned to CPU 0; load and echo server share CPU 1. In each round all systems of a case are measured one
+ * after the other, and ratios are taken inside the round. docs/benchmarks.md tells how to read the table. With --strict a
+ * missed target is exit code 1.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { buildMeshload, buildMotanGo, buildPeony, ROOT } from './lib/build.mjs';
+import { LOAD_CASES, MEMORY_CASES } from './lib/cases.mjs';
+import { measure } from './lib/measure.mjs';
+import * as memory from './lib/memory.mjs';
+import { isThere, stop } from './lib/processes.mjs';
+import * as report from './lib/report.mjs';
+import { startEcho, startSystem } from './lib/systems.mjs';
+
+const SYSTEMS = ['peony', 'motan-go', 'relay'];
+const NAMES = [...LOAD_CASES, ...MEMORY_CASES].map(({ name }) => name);
+/** The first round also warms up the just-in-time compiler. */
+const FIRST_WARMUP_SECONDS = 2;
+const WARMUP_SECONDS = 0.5;
+const MEMORY_ROUNDS_MAX = 3;
+
+async function main() {
+  const options = readOptions();
+  if (options.list) return console.log(NAMES.join('\n'));
+  if (cpus().length < 2 || !(await isThere('taskset', '--version'))) {
+    throw new Error('the benchmark needs two CPUs and taskset (util-linux), to pin agent and load apart');
+  }
+  const programs = await build(options);
+  const folder = mkdtempSync(join(tmpdir(), 'peony-bench-'));
+  // After the processes that write there are ended, however this one ends.
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  await present(programs, await runAll(programs, options, folder), options);
+}
+
+function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      case: { type: 'string', multiple: true, default: NAMES },
+      rounds: { type: 'string', default: '5' },
+      seconds: { type: 'string', default: '3' },
+      systems: { type: 'string', default: SYSTEMS.join(',') },
+      'no-go': { type: 'boolean', default: false },
+      'foreign-max': { type: 'string', default: '10' },
+      json: { type: 'string' },
+      'write-docs': { type: 'boolean', default: false },
+      strict: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
+    },
+  });
+  const systems = values.systems.split(',').filter((name) => !(values['no-go'] && name === 'motan-go'));
+  requireKnown('--case', values.case, NAMES);
+  requireKnown('--systems', systems, SYSTEMS);
+  if (values['write-docs'] && values.case.length < NAMES.length)
+    throw new Error('--write-docs writes all cases: leave --case away');
+  return {
+    ...values,
+    systems,
+    rounds: positive('--rounds', values.rounds),
+    seconds: positive('--seconds', values.seconds),
+    foreignMax: positive('--foreign-max', values['foreign-max']),
+  };
+}
+
+function requireKnown(option, words, known) {
+  const unknown = words.find((word) => !known.includes(word));
+  if (unknown !== undefined) throw new Error(`${option}: "${unknown}" is none of ${known.join(', ')}`);
+}
+
+function positive(option, text) {
+  const value = Number(text);
+  if (!(value > 0)) throw new Error(`${option}: "${text}" is not a number above 0`);
+  return value;
+}
+
+async function build(options) {
+  say('building the load generator');
+  const programs = { meshload: await buildMeshload(), motanGo: null, peony: null };
+  if (options.systems.includes('motan-go')) {
+    say('building the motan-go agent');
+    programs.motanGo = await buildMotanGo();
+    if (programs.motanGo === null) {
+      say('Go is not installed: no comparison with motan-go');
+      options.systems = options.systems.filter((name) => name !== 'motan-go');
+    }
+  }
+  if (options.systems.includes('peony')) {
+    say('building Peony');
+    programs.peony = await buildPeony();
+  }
+  return programs;
+}
+
+/** @returns { load: Map of case name to system to runs, memory: Map of case name to system to figures } */
+async function runAll(programs, options, folder) {
+  const results = { load: new Map(), memory: new Map() };
+  // Before the agents: motan-go tries a node whose first connect failed again after a minute only.
+  const echo = await startEcho(programs, join(folder, 'echo'));
+  for (const spec of LOAD_CASES.filter(({ name }) => options.case.includes(name))) {
+    say(`${spec.name}: ${spec.title}`);
+    results.load.set(spec.name, await runLoadCase(spec, programs, options, echo, join(folder, spec.name)));
+  }
+  for (const spec of MEMORY_CASES.filter(({ name }) => options.case.includes(name))) {
+    if (!options.systems.includes('peony')) continue;
+    say(`${spec.name}: ${spec.title}`);
+    results.memory.set(
+      spec.name,
+      await runMemoryCase(spec.name, programs, options, echo, join(folder, spec.name)),
+    );
+  }
+  await stop(echo.child);
+  return results;
+}
+
+async function runLoadCase(spec, programs, options, echo, folder) {
+  const systems = [];
+  for (const name of options.systems)
+    systems.push(await startSystem(name, programs, echo.port, join(folder, name)));
+  const peers = [echo.child.pid, ...systems.map(({ child }) => child.pid)];
+  const runs = Object.fromEntries(options.systems.map((name) => [name, []]));
+
+  for (let round = 0; round < options.rounds; round += 1) {
+    const warmupSeconds = round === 0 ? FIRST_WARMUP_SECONDS : WARMUP_SECONDS;
+    for (const system of systems) {
+      const run = await measure(programs.meshload, system, spec, { ...options, warmupSeconds, peers });
+      runs[system.name].push(run);
+      const { rps, p50Us, p99Us, cpuUs, foreignPercent, stealPercent } = run;
+      say(
+        `  ${system.name.padEnd(8)} ${rps.toFixed(0).padStart(7)}/s  p50 ${p50Us.toFixed(0)} p99 ${p99Us.toFixed(0)} µs  ` +
+          `${cpuUs.toFixed(1)} µs CPU  (foreign ${foreignPercent} %, steal ${stealPercent} %)`,
+      );
+    }
+  }
+  for (const { child } of systems) await stop(child);
+  // The access logs of a fast agent fill hundreds of megabytes in a case.
+  rmSync(folder, { recursive: true, force: true });
+  return runs;
+}
+
+async function runMemoryCase(name, programs, options, echo, folder) {
+  const rounds = Math.min(options.rounds, MEMORY_ROUNDS_MAX);
+  const measured = {
+    idle: memory.idle,
+    connections: memory.connections,
+    'scale-start': memory.scaleStart,
+    'scale-apply': memory.scaleApply,
+  };
+  // scale-apply is a part of Peony, in a process of its own.
+  const systems = name === 'scale-apply' ? ['peony'] : options.systems.filter((system) => system !== 'relay');
+  const figures = Object.fromEntries(systems.map((system) => [system, []]));
+  for (let round = 0; round < rounds; round += 1) {
+    for (const system of systems) {
+      const place = join(folder, `${system}-${round}`);
+      const figure = await measured[name](system, programs, echo.port, place);
+      figures[system].push(figure);
+      say(`  ${system.padEnd(8)} ${figure.toFixed(2)}`);
+    }
+  }
+  return figures;
+}
+
+async function present(programs, results, options) {
+  const load = LOAD_CASES.filter(({ name }) => results.load.has(name));
+  const memoryCases = MEMORY_CASES.filter(({ name }) => results.memory.has(name));
+  const all = [...results.load.values()].flatMap((runs) => Object.values(runs).flat());
+  const environment = await report.environment(programs, all, options);
+
+  const parts = [`Measured on: ${environment}.`];
+  if (load.length > 0) {
+    parts.push(
+      report.table(
+        report.LOAD_HEAD,
+        load.flatMap((spec) => report.loadRows(spec, results.load.get(spec.name))),
+      ),
+    );
+  }
+  if (memoryCases.length > 0) {
+    parts.push(
+      report.table(
+        report.MEMORY_HEAD,
+        memoryCases.map((spec) => report.memoryRow(spec, results.memory.get(spec.name))),
+      ),
+    );
+  }
+  const text = parts.join('\n\n');
+  console.log(`\n${text}`);
+
+  if (options.json !== undefined) {
+    const plain = {
+      environment,
+      load: Object.fromEntries(results.load),
+      memory: Object.fromEntries(results.memory),
+    };
+    writeFileSync(options.json, `${JSON.stringify(plain, null, 2)}\n`);
+  }
+  if (options['write-docs']) report.writeFigures(join(ROOT, 'docs/benchmarks.md'), text);
+
+  const missed = [
+    ...load.filter((spec) => report.isMet(spec, results.load.get(spec.name)) === false),
+    ...memoryCases.filter((spec) => !report.isMemoryMet(spec, results.memory.get(spec.name))),
+  ];
+  if (missed.length > 0) console.log(`\ntargets missed: ${missed.map(({ name }) => name).join(', ')}`);
+  if (options.strict && missed.length > 0) process.exitCode = 1;
+}
+
+/** Progress goes to standard error: standard output has the table alone. */
+function say(text) {
+  process.stderr.write(`${text}\n`);
+}
+
+main().catch((error) => {
+  say(`bench: ${error.message}`);
+  process.exit(1);
+});
