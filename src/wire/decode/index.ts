@@ -1,0 +1,2 @@
+export { type DecodeLimits, decodeStream } from './decode-stream.js';
+export type { DecodedBody, DecodedFrame, StreamEntry, StreamError } from './decoded-frame.js';
