@@ -55,7 +55,7 @@ export async function startAgent(config: AgentConfig, kind: AgentKind = agentKin
     const response = await fetch(`http://127.0.0.1:${managementPort}${path}`);
     return response.text();
   };
-  const listener = typeof section['unixSock'] === 'string' ? section['unixSock'] : port;
+  const listener = typeof section.unixSock === 'string' ? section.unixSock : port;
   const isReady = async (): Promise<boolean> =>
     (await accepts(managementPort)) && (await management('/version')) !== '' && (await accepts(listener));
 

@@ -58,7 +58,7 @@ peerTest('a request id of the caller is kept', [motanGo], async () => {
 
   const { arrived } = await goMetadata({ ...call, metadata: { M_rid: 'order-7' } });
 
-  assert.equal(arrived['M_rid'], 'order-7');
+  assert.equal(arrived.M_rid, 'order-7');
 });
 
 peerTest('a caller without an application gets that of the agent', [motanGo], async () => {
@@ -66,7 +66,7 @@ peerTest('a caller without an application gets that of the agent', [motanGo], as
 
   const { arrived } = await goMetadata({ ...call, application: '' });
 
-  assert.equal(arrived['M_s'], AGENT_APPLICATION);
+  assert.equal(arrived.M_s, AGENT_APPLICATION);
 });
 
 peerTest(
@@ -78,8 +78,8 @@ peerTest(
     const wrong = await goMetadata({ ...call, group: 'elsewhere' });
     const missing = await goMetadata({ ...call, group: '' });
 
-    assert.equal(wrong.arrived['M_g'], 'go-rpc');
-    assert.equal(missing.arrived['M_g'], 'go-rpc');
+    assert.equal(wrong.arrived.M_g, 'go-rpc');
+    assert.equal(missing.arrived.M_g, 'go-rpc');
   },
 );
 

@@ -1,0 +1,106 @@
+/** Go servers that die and come back under the agent. */
+import assert from 'node:assert/strict';
+import { referSections, startAgent } from '../agent.js';
+import { peerTest } from '../support.js';
+import { assertGoSuite, goCall, goCalls, goCallUntil, motanGo, startGoServer } from './peers.js';
+
+const KEEPALIVE_MS = 300;
+/** Beyond the interval: a connect, a heartbeat and the start of a client, on a busy machine. */
+const MARGIN_MS = 3_000;
+const HEALTH = { errorCountThreshold: 2, keepaliveInterval: KEEPALIVE_MS, connectTimeout: 300 };
+
+peerTest(
+  'a server that died is taken out, and taken back by a heartbeat once it runs again',
+  [motanGo],
+  async () => {
+    const first = await startGoServer();
+    const agent = await startAgent(
+      referSections([{ group: 'go-rpc', nodes: [first.at], parameters: HEALTH }]),
+    );
+    const call = { at: agent.port };
+    assert.equal((await goCall(call, 'hello', 'string:x')).exception, null);
+
+    await first.process.stop('SIGKILL');
+    const out = await goCallUntil(
+      'the node is out',
+      10_000,
+      call,
+      (result) => result.exception?.errcode === 1001,
+    );
+    await startGoServer({ at: first.at });
+    await goCallUntil(
+      'the node is back',
+      KEEPALIVE_MS + MARGIN_MS,
+      call,
+      (result) => result.exception === null,
+    );
+    await assertGoSuite(call);
+
+    assert.equal(out.exception?.errtype, 1);
+    assert.equal(out.metadata['x-forwarded-for'], undefined);
+  },
+);
+
+peerTest('a call with nobody at its node is answered with code 1002', [motanGo], async () => {
+  const server = await startGoServer();
+  const agent = await startAgent(
+    referSections([
+      { group: 'go-rpc', nodes: [server.at], parameters: { ...HEALTH, errorCountThreshold: 0 } },
+    ]),
+  );
+  const call = { at: agent.port };
+  assert.equal((await goCall(call, 'hello', 'string:x')).exception, null);
+
+  await server.process.stop('SIGKILL');
+  const { exception, metadata } = await goCallUntil(
+    'the connections are gone',
+    10_000,
+    call,
+    (result) => result.exception !== null,
+  );
+
+  assert.deepEqual([exception?.errcode, exception?.errtype], [1002, 1]);
+  assert.equal(metadata['x-forwarded-for'], `127.0.0.1:${server.at}`);
+});
+
+peerTest('with a retry no call fails when one of two servers dies', [motanGo], async () => {
+  const [stays, dies] = [await startGoServer(), await startGoServer()];
+  const parameters = { ...HEALTH, retries: 1, loadbalance: 'roundrobin' };
+  const agent = await startAgent(
+    referSections([{ group: 'go-rpc', nodes: [stays.at, dies.at], parameters }]),
+  );
+  const call = { at: agent.port };
+  await goCallUntil(
+    'both are in use',
+    10_000,
+    call,
+    (result) => result.metadata['x-forwarded-for'] === `127.0.0.1:${dies.at}`,
+  );
+
+  await dies.process.stop('SIGKILL');
+  const results = await goCalls(call, 'hello', 'string:x', 200);
+
+  assert.deepEqual(
+    results.filter((result) => result.exception !== null),
+    [],
+  );
+});
+
+peerTest('a server that starts after the agent is found by the next connect', [motanGo], async () => {
+  const gone = await startGoServer();
+  await gone.process.stop('SIGKILL');
+  const agent = await startAgent(referSections([{ group: 'go-rpc', nodes: [gone.at], parameters: HEALTH }]));
+  const call = { at: agent.port };
+  const before = await goCall(call, 'hello', 'string:x');
+
+  await startGoServer({ at: gone.at });
+
+  assert.notEqual(before.exception, null);
+  // connectRetryInterval is 200 ms
+  await goCallUntil(
+    'the node is in',
+    200 + KEEPALIVE_MS + MARGIN_MS,
+    call,
+    (result) => result.exception === null,
+  );
+});
