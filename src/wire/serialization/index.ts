@@ -4,15 +4,7 @@ export {
   decodeBreezeStringMap,
   encodeBreezeStringMap,
 } from './breeze.js';
-export {
-  breezeToJson,
-  type FromJsonOptions,
-  jsonTextToSimple,
-  jsonToSimple,
-  type SimpleType,
-  simpleToJson,
-  type ToJsonOptions,
-} from './json.js';
+export { type FromJsonOptions, jsonTextToSimple, jsonToSimple, type SimpleType } from './from-json.js';
 export { serializationName } from './names.js';
 export {
   decodeSimpleArguments,
@@ -21,6 +13,7 @@ export {
   encodeSimpleArguments,
   SIMPLE,
 } from './simple.js';
+export { breezeToJson, simpleToJson, type ToJsonOptions } from './to-json.js';
 export {
   type BreezeValue,
   type ScalarValue,
