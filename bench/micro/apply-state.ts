@@ -6,7 +6,7 @@
  *
  * With --json the last line is { startMs, applyMs, applyMsMax }.
  */
-import { type ClusterState, type Logger, type MeshState, MeshUrl } from '../../src/core/index.js';
+import { type ClusterState, type MeshState, MeshUrl, silentLogger } from '../../src/core/index.js';
 import { createDataPlane } from '../../src/data/index.js';
 import { spread } from './support.js';
 
@@ -14,11 +14,10 @@ const REFERS = 5000;
 const NODES_PER_REFER = 4;
 const CHANGES = 200;
 
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 const plane = await createDataPlane({
   clock: { nowMs: () => performance.now(), wallMs: () => Date.now() },
   random: Math.random,
-  logger: silent,
+  logger: silentLogger,
   accessLog: { enabled: false, write: (chunk, _lines, release) => release(chunk) },
   isAccessLogStructured: false,
   descriptorsMax: 1024,

@@ -107,6 +107,14 @@ test('refuses to end the process or to take signals outside agent', () => {
   assert.match(breaches[1]!, /^telemetry\/a\.ts:2: signals/);
 });
 
+test('lets anybody ask whether a process lives', () => {
+  const breaches = breachesOf({
+    'control/registry/a.ts': 'export const a = (id: number) => process.kill(id, 0);',
+  });
+
+  assert.deepEqual(breaches, []);
+});
+
 test('does not take words in comments and texts for uses', () => {
   const breaches = breachesOf({ 'core/a.ts': "// process.env\nexport const a = 'process.exit(1)';" });
 
