@@ -152,8 +152,10 @@ async function runMemoryCase(name, programs, options, echo, folder) {
     'scale-start': memory.scaleStart,
     'scale-apply': memory.scaleApply,
   };
-  // scale-apply is a part of Peony, in a process of its own.
-  const systems = name === 'scale-apply' ? ['peony'] : options.systems.filter((system) => system !== 'relay');
+  // Only Peony has the file registry, and only Peony's data plane is a part that can be run alone.
+  const systems = name.startsWith('scale')
+    ? ['peony']
+    : options.systems.filter((system) => system !== 'relay');
   const figures = Object.fromEntries(systems.map((system) => [system, []]));
   for (let round = 0; round < rounds; round += 1) {
     for (const system of systems) {

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './build.mjs';
 import { freePort, portOpen, rssKib, runOnce, stop } from './processes.mjs';
-import { agentSection, startAgent, startSystem } from './systems.mjs';
+import { agentSection, answers, startAgent, startSystem } from './systems.mjs';
 
 const IDLE_CONNECTIONS = 10_000;
 /** Also the load generator holds a descriptor for each. */
@@ -11,6 +11,9 @@ const DESCRIPTORS_NEEDED = IDLE_CONNECTIONS + 500;
 const SETTLE_MS = 2000;
 const REFERS = 5000;
 const NODES_PER_REFER = 4;
+const GROUP = 'bench-group';
+/** Below the ports that the system gives out, so that none of them is the echo server's. */
+const FIRST_PORT = 20_000;
 const SCALE_START_MS = 120_000;
 
 /** Resident memory in MB, some seconds after the first calls were answered. */
@@ -39,17 +42,24 @@ export async function connections(name, programs, echoPort, folder) {
   return result.kib_per_connection;
 }
 
-/** Seconds from starting the process to its open forward port. The nodes are lazy: nobody listens there. */
-export async function scaleStart(name, programs, _echoPort, folder) {
-  mkdirSync(folder, { recursive: true });
+/**
+ * Seconds from starting the process until the service that is discovered last is answered: 5,000 refers, whose 20,000 nodes are
+ * found in the `file` registry. All nodes but one are lazy and nobody listens there.
+ */
+export async function scaleStart(name, programs, echoPort, folder) {
+  const registry = join(folder, 'nodes');
+  writeNodes(registry, echoPort);
   const config = join(folder, 'agent.yaml');
-  writeFileSync(config, scaleConfig(folder));
+  writeFileSync(config, scaleConfig(folder, registry));
   const port = await freePort();
   const startedMs = performance.now();
   const child = await startAgent(name, programs, { config, port, folder });
   try {
     await portOpen(port, child, SCALE_START_MS);
-    return (performance.now() - startedMs) / 1000;
+    const openMs = performance.now() - startedMs;
+    // When the first probe is answered nothing was missing when the port opened: the probe's own time is not counted.
+    const probes = await answers(programs.meshload, port, ['--service', serviceName(REFERS - 1)]);
+    return (probes === 1 ? openMs : performance.now() - startedMs) / 1000;
   } finally {
     await stop(child);
   }
@@ -65,28 +75,42 @@ export async function scaleApply() {
   return JSON.parse(said.split('\n').at(-1)).applyMs;
 }
 
-function scaleConfig(folder) {
-  const registries = [];
-  const refers = [];
-  for (let i = 0; i < REFERS; i += 1) {
-    const nodes = Array.from(
-      { length: NODES_PER_REFER },
-      (_, n) => `127.0.${1 + (i >> 8)}.${i & 255 || 1}:${20_000 + n}`,
-    );
-    registries.push(`  nodes-${i}:\n    protocol: direct\n    address: "${nodes.join(',')}"\n`);
-    refers.push(
-      `  refer-${i}:\n    path: com.example.scale.Service${i}\n    registry: nodes-${i}\n    basicRefer: common\n`,
-    );
-  }
+function scaleConfig(folder, registry) {
+  const refers = Array.from(
+    { length: REFERS },
+    (_, index) => `  refer-${index}:\n    path: ${serviceName(index)}\n    basicRefer: common\n`,
+  );
   return `${agentSection(folder)}
 motan-registry:
-${registries.join('')}
+  nodes:
+    protocol: file
+    directory: ${registry}
 motan-basicRefer:
   common:
-    group: bench-group
+    group: ${GROUP}
     protocol: motan2
+    registry: nodes
     lazyInit: true
     filter: "accessLog,metrics"
 motan-refer:
 ${refers.join('')}`;
+}
+
+/** Four nodes a service; the last has the echo server alone, and the first what it lacks of the 20,000. */
+function writeNodes(registry, echoPort) {
+  for (let index = 0; index < REFERS; index += 1) {
+    const folder = join(registry, GROUP, serviceName(index));
+    mkdirSync(folder, { recursive: true });
+    const nodes = index === 0 ? NODES_PER_REFER * 2 - 1 : NODES_PER_REFER;
+    const ports =
+      index === REFERS - 1 ? [echoPort] : Array.from({ length: nodes }, (_, node) => FIRST_PORT + node);
+    for (const port of ports) {
+      const url = `motan2://127.0.0.1:${port}/${serviceName(index)}?group=${GROUP}`;
+      writeFileSync(join(folder, `motan2~127.0.0.1~${port}.json`), JSON.stringify({ url }));
+    }
+  }
+}
+
+function serviceName(index) {
+  return `com.example.scale.Service${index}`;
 }
