@@ -40,7 +40,7 @@ const SLOT_BITS = 20;
 export const IN_FLIGHT_MAX = 1 << SLOT_BITS;
 const SLOT_MASK = IN_FLIGHT_MAX - 1;
 /** Unsent bytes from which callers are asked to pause. */
-const PRESSURE_BYTES = 1024 * 1024;
+const PRESSURE_BYTES = 4 * 1024 * 1024;
 /** Unsent bytes from which calls are refused: callers that could not be paused. */
 const SEND_QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -109,6 +109,7 @@ export class MotanConnection implements StreamOwner {
     }
     if (this.#stream.pendingBytes > PRESSURE_BYTES) {
       this.#pausedCalls.push(call);
+      this.#stream.notifyWhenDrained();
       call.origin.onPressure();
     }
   }

@@ -38,7 +38,7 @@ import type { MotanServer } from './motan-server.js';
 /** Calls of one connection in flight before its reading pauses. */
 const IN_FLIGHT_MAX = 10_000;
 /** Unwritten answers before its reading pauses. */
-const UNSENT_BYTES_PAUSE = 1024 * 1024;
+const UNSENT_BYTES_PAUSE = 4 * 1024 * 1024;
 /** Unwritten answers before it is given up: its calls were made, their answers need memory. */
 const UNSENT_BYTES_MAX = 128 * 1024 * 1024;
 
@@ -274,6 +274,7 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
     }
     if (this.#isUnsentPaused) return;
     this.#isUnsentPaused = true;
+    this.#stream.notifyWhenDrained();
     this.#pause();
   }
 

@@ -19,7 +19,7 @@ export interface StreamOwner {
   onDirectBytes(length: number): Buffer | null;
   /** The peer sends no more. Answers may still be written. */
   onEnd(): void;
-  /** Everything written has been taken by the kernel, after a time in which it had not. */
+  /** Everything written has been taken by the kernel; said once for each `notifyWhenDrained`. */
   onDrained(): void;
   /** Called exactly once; null when nobody was at fault. */
   onClosed(error: string | null): void;
@@ -48,6 +48,7 @@ export abstract class ByteStream implements Flushable, WheelTimer {
   #writingChunks: Chunk[] = [];
   /** What follows once everything is written. */
   #atEnd: 'stay' | 'shutdown' | 'close' = 'stay';
+  #isDrainAwaited = false;
 
   deadlineMs = 0;
   wheelNext: WheelTimer | null = null;
@@ -99,6 +100,11 @@ export abstract class ByteStream implements Flushable, WheelTimer {
     this.#pushSlice(bytes);
   }
 
+  /** Asks for one `onDrained`, which comes at the end of this turn or later. Only while bytes are pending. */
+  notifyWhenDrained(): void {
+    this.#isDrainAwaited = true;
+  }
+
   flush(): void {
     this.#isDirty = false;
     if (this.#isClosed) return;
@@ -109,7 +115,7 @@ export abstract class ByteStream implements Flushable, WheelTimer {
       if (chunk !== null) this.#sealChunk(chunk);
       if (this.#writingBytes === 0) this.#writeWaiting();
     }
-    if (this.pendingBytes === 0) this.#finish();
+    if (this.pendingBytes === 0) this.#onAllWritten();
   }
 
   /** Sends what is pending, then says that no more follows; the peer may still send. */
@@ -157,7 +163,13 @@ export abstract class ByteStream implements Flushable, WheelTimer {
     this.#giveBack(this.#writingChunks);
     if (this.#slices.length > 0) this.#writeWaiting();
     if (this.pendingBytes > 0 || this.#isClosed) return;
+    this.#onAllWritten();
+  }
+
+  #onAllWritten(): void {
     if (!this.#isDirty) this.#finish();
+    if (!this.#isDrainAwaited || this.#isClosed) return;
+    this.#isDrainAwaited = false;
     this.owner?.onDrained();
   }
 

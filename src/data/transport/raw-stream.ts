@@ -12,7 +12,7 @@ import type { IoLoop } from './io-loop.js';
 
 /** What is used of a TCP or Pipe handle. Present in Node 20 to 26. */
 export interface RawHandle {
-  onread: (() => Uint8Array | undefined) | null;
+  onread: () => Uint8Array | undefined;
   useUserBuffer(buffer: Uint8Array): void;
   readStart(): number;
   readStop(): number;
@@ -27,6 +27,8 @@ export interface RawHandle {
 
 interface WriteRequest {
   oncomplete: ((status: number) => void) | null;
+  /** What the kernel still reads from: the handle itself keeps no reference to the slices of a `writev`. */
+  slices: Uint8Array[] | null;
 }
 
 interface StreamBinding {
@@ -38,6 +40,7 @@ interface StreamBinding {
 }
 
 const UV_EOF = -4095;
+const IGNORED = (): undefined => undefined;
 
 const binding = loadBinding();
 
@@ -109,6 +112,7 @@ export class RawStream extends ByteStream {
       idleRequest = request;
       return true;
     }
+    request.slices = slices;
     request.oncomplete = (result) => this.writeDone(result < 0 ? `write failed: ${errorName(result)}` : null);
     return false;
   }
@@ -123,7 +127,7 @@ export class RawStream extends ByteStream {
   }
 
   protected destroyHandle(): void {
-    this.#handle.onread = null;
+    this.#handle.onread = IGNORED; // null ends the process
     this.#handle.close();
   }
 
