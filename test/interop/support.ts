@@ -128,13 +128,14 @@ export class Running {
     this.name = program.name;
     this.#child = spawn(program.command, program.args, {
       cwd: program.cwd,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     });
     const keep = (chunk: string): void => {
       this.#output = (this.#output + chunk).slice(-OUTPUT_CHARS_MAX);
     };
     this.#child.stdout?.setEncoding('utf8').on('data', keep);
     this.#child.stderr?.setEncoding('utf8').on('data', keep);
+    this.#child.stdin?.on('error', () => {}); // a program that ended reads no more; `end` tells it
     this.#ended = new Promise((resolve) => {
       this.#child.on('error', (error) => {
         this.#end = error.message;
@@ -151,6 +152,11 @@ export class Running {
   /** What it has printed so far, both streams, the newest part. */
   get output(): string {
     return this.#output;
+  }
+
+  /** Writes to its standard input. */
+  say(text: string): void {
+    this.#child.stdin?.write(text);
   }
 
   /** How it ended, or null while it runs. */

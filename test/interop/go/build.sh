@@ -3,6 +3,10 @@
 # build. Concurrent calls wait for each other.
 set -eu
 cd "$(dirname "$0")"
+if ! command -v go >/dev/null; then
+  echo "go is not on the PATH; needs Go 1.21 or newer" >&2
+  exit 1
+fi
 mkdir -p bin
 exec 9>bin/.lock
 if command -v flock >/dev/null; then flock 9; fi

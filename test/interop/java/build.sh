@@ -3,6 +3,10 @@
 # Java version are those of the last build. Concurrent calls wait for each other.
 set -eu
 cd "$(dirname "$0")"
+if ! command -v mvn >/dev/null; then
+  echo "mvn is not on the PATH; needs Maven and Java 17 or newer" >&2
+  exit 1
+fi
 mkdir -p target
 exec 9>target/.lock
 if command -v flock >/dev/null; then flock 9; fi

@@ -1,7 +1,8 @@
 /** Go servers that die and come back under the agent. */
 import assert from 'node:assert/strict';
 import { referSections, startAgent } from '../agent.js';
-import { peerTest } from '../support.js';
+import { eventually, peerTest } from '../support.js';
+import { startTap } from '../tap.js';
 import { assertGoSuite, goCall, goCalls, goCallUntil, motanGo, startGoServer } from './peers.js';
 
 const KEEPALIVE_MS = 300;
@@ -61,6 +62,20 @@ peerTest('a call with nobody at its node is answered with code 1002', [motanGo],
 
   assert.deepEqual([exception?.errcode, exception?.errtype], [1002, 1]);
   assert.equal(metadata['x-forwarded-for'], `127.0.0.1:${server.at}`);
+});
+
+peerTest('a call in flight when its server dies fails at once with code 400', [motanGo], async () => {
+  const server = await startGoServer();
+  const tap = await startTap(server.at as number);
+  const agent = await startAgent(referSections([{ group: 'go-rpc', nodes: [tap.port], parameters: HEALTH }]));
+
+  const answer = goCall({ at: agent.port }, 'slow', 'int64:1900');
+  await eventually('the call is at the server', 10_000, async () => tap.frames.length > 0);
+  await server.process.stop('SIGKILL');
+
+  const { exception, ms } = await answer;
+  assert.deepEqual([exception?.errcode, exception?.errtype], [400, 1]);
+  assert.ok(ms < 1500, `after ${ms} ms`);
 });
 
 peerTest('with a retry no call fails when one of two servers dies', [motanGo], async () => {

@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { referSections, startAgent } from '../agent.js';
 import { motanGo } from '../motan-go/peers.js';
 import { peerTest, shared } from '../support.js';
-import { type JavaService, javaSuite, motanJava, resultOf, startJavaServer } from './peers.js';
+import {
+  type JavaService,
+  javaSuite,
+  motanJava,
+  resultOf,
+  startJavaCaller,
+  startJavaServer,
+} from './peers.js';
 
 const peers = process.env.PEONY_INTEROP_AGENT === 'motan-go' ? [motanJava, motanGo] : [motanJava];
 
@@ -86,3 +93,23 @@ peerTest(
     assert.deepEqual(groups, ['java-rpc', 'java-v1']);
   },
 );
+
+for (const [protocol, serialization] of [
+  ['motan2', 'simple'],
+  ['motan', 'hessian2'],
+] as const) {
+  peerTest(
+    `a ${protocol} call whose group has no refer throws and leaves the client usable`,
+    peers,
+    async () => {
+      const { agent } = await scene();
+      const caller = await startJavaCaller({ protocol, serialization, group: 'nowhere', port: agent.port });
+
+      const first = await caller.call();
+      const second = await caller.call();
+
+      assert.match(first.exception ?? '', /^MotanServiceException: .*cluster not found/s);
+      assert.match(second.exception ?? '', /^MotanServiceException: .*cluster not found/s);
+    },
+  );
+}

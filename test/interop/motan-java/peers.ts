@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import {
   accepts,
   buildPeer,
+  eventually,
   freePort,
   jsonLines,
   type Peer,
@@ -57,10 +58,12 @@ export interface JavaServer {
   readonly ports: readonly number[];
 }
 
-/** One server process with these exports, each on a port of its own. */
-export async function startJavaServer(exports: readonly Omit<JavaService, 'port'>[]): Promise<JavaServer> {
+/** One server process with these exports, each on a port of its own, new unless given. */
+export async function startJavaServer(
+  exports: readonly (Omit<JavaService, 'port'> & { port?: number })[],
+): Promise<JavaServer> {
   const services: JavaService[] = [];
-  for (const service of exports) services.push({ ...service, port: await freePort() });
+  for (const service of exports) services.push({ ...service, port: service.port ?? (await freePort()) });
   const ports = services.map((service) => service.port);
   const program = java('Java server', 'Server', services.map(toArgument));
   const process = await start(
@@ -98,6 +101,31 @@ export async function javaSuite(
   );
   assert.equal(finished.code, 0, finished.stderr);
   return results;
+}
+
+/** A Java client that lives on and calls hello when asked. */
+export interface JavaCaller {
+  call(): Promise<JavaResult>;
+}
+
+export async function startJavaCaller(refer: JavaService): Promise<JavaCaller> {
+  const process = await start(java('Java caller', 'Client', ['-', toArgument(refer)]), saysReady, 60_000);
+  const answers = (): string[] =>
+    process.output
+      .split('\n')
+      .slice(0, -1)
+      .filter((line) => line.startsWith('{'));
+  const call = async (): Promise<JavaResult> => {
+    const before = answers().length;
+    process.say('\n');
+    const line = await eventually(
+      'the Java caller has its answer',
+      30_000,
+      async () => answers()[before] ?? null,
+    );
+    return JSON.parse(line) as JavaResult;
+  };
+  return { call };
 }
 
 /** The only result of a method. */

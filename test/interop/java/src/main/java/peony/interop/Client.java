@@ -4,6 +4,9 @@ import com.alibaba.fastjson.JSON;
 import com.weibo.api.motan.config.ProtocolConfig;
 import com.weibo.api.motan.config.RefererConfig;
 import com.weibo.api.motan.config.RegistryConfig;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -22,7 +25,8 @@ import java.util.concurrent.Callable;
  * {"refer":"motan2:simple:java-rpc:8000","method":"echoBool","ok":true,"value":"true","exception":null,"ms":1}
  * </pre>
  *
- * SERVER_NAME is what hello ends with. Exit code: 0 all calls as expected, 1 some were not.
+ * SERVER_NAME is what hello ends with. Instead of it `-` makes one call of hello for each line of the standard input.
+ * Exit code: 0 all calls as expected, 1 some were not.
  */
 public final class Client {
     private static boolean failed;
@@ -35,11 +39,16 @@ public final class Client {
         this.echo = echo;
     }
 
-    public static void main(String[] args) {
+    public static void main(String[] args) throws IOException {
         for (int i = 1; i < args.length; i++) {
             String[] refer = args[i].split(":");
             EchoService echo = refer(refer[0], refer[1], refer[2], refer[3], refer.length > 4 ? Integer.parseInt(refer[4]) : 0);
-            new Client(args[i], echo).suite(args[0], refer[1]);
+            Client client = new Client(args[i], echo);
+            if (args[0].equals("-")) {
+                client.callForEachLine();
+            } else {
+                client.suite(args[0], refer[1]);
+            }
         }
         System.exit(failed ? 1 : 0);
     }
@@ -67,6 +76,12 @@ public final class Client {
             referer.setMingzSize(mingzSize);
         }
         return referer.getRef();
+    }
+
+    private void callForEachLine() throws IOException {
+        System.out.println("ready");
+        BufferedReader input = new BufferedReader(new InputStreamReader(System.in));
+        while (input.readLine() != null) { call("hello", null, () -> echo.hello("java")); }
     }
 
     private void suite(String server, String serialization) {
