@@ -1,0 +1,364 @@
+/**
+ * What every registry must do, whatever it talks to. Each implementation runs this suite in its own unit test.
+ *
+ * Nothing here sleeps: a condition is waited for, and "it does not happen" is shown by something later that does.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { MeshUrl, NodeListener, Registry, Subscription } from '../../src/core/index.js';
+
+export interface RegistryHarness {
+  /** One more registry that talks to the same place. The suite closes it, except when told otherwise. */
+  open(): Registry;
+  /** A refer of the service as this registry can answer it. */
+  refer(service: string): MeshUrl;
+  /** Puts content that makes no sense beside the nodes of a service; null when the registry has none. */
+  addMalformed: ((refer: MeshUrl) => Promise<void>) | null;
+  close(): Promise<void>;
+}
+
+export interface RegistryAbilities {
+  /** False for a registry whose nodes stand in the configuration. */
+  readonly announces: boolean;
+}
+
+/** Bound of every wait; far beyond what any registry needs, so that only a fault meets it. */
+const WAIT_MS = 10_000;
+
+export function registryContract(
+  name: string,
+  abilities: RegistryAbilities,
+  makeHarness: () => Promise<RegistryHarness>,
+): void {
+  const contract = (title: string, body: (tools: Tools) => Promise<void>): void => {
+    test(`${name} registry ${title}`, async () => {
+      const tools = new Tools(await makeHarness());
+      try {
+        await body(tools);
+      } finally {
+        await tools.close();
+      }
+    });
+  };
+
+  contract('answers a subscription only after subscribe has returned', async (tools) => {
+    const registry = tools.open();
+
+    let hasReturned = false;
+    const answered = new Promise<boolean>((resolve) => {
+      const answer = (): void => resolve(hasReturned);
+      registry.subscribe(tools.refer('com.x.Echo'), { onNodes: answer, onTrouble: answer });
+    });
+    hasReturned = true;
+
+    assert.equal(await answered, true);
+  });
+
+  contract('tells several subscribers of one service the same', async (tools) => {
+    const registry = tools.open();
+    const first = tools.watch(registry, 'com.x.Echo');
+    const second = tools.watch(registry, 'com.x.Echo');
+
+    await first.until(() => first.answers > 0);
+    await second.until(() => second.answers > 0);
+
+    assert.deepEqual(first.nodes, second.nodes);
+  });
+
+  contract('is settled when nothing was asked of it', async (tools) => {
+    const registry = tools.open();
+
+    assert.equal(await registry.settled(0), true);
+  });
+
+  contract('names itself and its subscriptions in its report', async (tools) => {
+    const registry = tools.open();
+    const watch = tools.watch(registry, 'com.x.Echo');
+    await watch.until(() => watch.answers > 0);
+
+    const report = registry.report();
+
+    assert.equal(report.id, registry.id);
+    assert.equal(report.protocol, registry.protocol);
+    const { group, path } = tools.refer('com.x.Echo');
+    assert.deepEqual(report.subscribed, [{ service: path, group, nodes: watch.nodes.length }]);
+  });
+
+  contract('forgets a closed subscription', async (tools) => {
+    const registry = tools.open();
+    const watch = tools.watch(registry, 'com.x.Echo');
+
+    watch.subscription.close();
+    watch.subscription.close();
+
+    assert.deepEqual(registry.report().subscribed, []);
+  });
+
+  contract('can be closed twice, and is silent from then on', async (tools) => {
+    const registry = tools.open();
+    const watch = tools.watch(registry, 'com.x.Echo');
+
+    await registry.close();
+    const answers = watch.answers;
+    await registry.close();
+    await new Promise((resolve) => setImmediate(resolve));
+
+    assert.equal(watch.answers, answers);
+  });
+
+  if (!abilities.announces) {
+    contract('takes announcements without effect', async (tools) => {
+      const registry = tools.open();
+      const watch = tools.watch(registry, 'com.x.Echo');
+      await watch.until(() => watch.answers > 0);
+      const before = watch.texts();
+
+      registry.announce(tools.node('com.x.Echo', 65_000), 'available');
+      registry.withdraw(tools.node('com.x.Echo', 65_000));
+      const later = tools.watch(registry, 'com.x.Echo');
+      await later.until(() => later.answers > 0);
+
+      assert.deepEqual(later.texts(), before);
+      assert.deepEqual(registry.report().announced, []);
+    });
+    return;
+  }
+
+  contract('says that nobody serves what nobody announced', async (tools) => {
+    const watch = tools.watch(tools.open(), 'com.x.Nobody');
+
+    await watch.until(() => watch.answers > 0);
+
+    assert.deepEqual(watch.nodes, []);
+  });
+
+  contract('shows an announced node with its parameters to another instance', async (tools) => {
+    const node = tools.node('com.x.Echo', 8001).withParameter('weight', '7');
+    const watch = tools.watch(tools.open(), 'com.x.Echo');
+    const announcer = tools.open();
+
+    announcer.announce(node, 'available');
+    await watch.until(() => watch.nodes.length === 1);
+
+    assert.deepEqual(watch.texts(), [node.toText()]);
+  });
+
+  contract('shows a node to a subscriber that comes later', async (tools) => {
+    const announcer = tools.open();
+    announcer.announce(tools.node('com.x.Echo', 8001), 'available');
+    assert.equal(await announcer.settled(WAIT_MS), true);
+
+    const watch = tools.watch(tools.open(), 'com.x.Echo');
+    await watch.until(() => watch.answers > 0);
+
+    assert.equal(watch.nodes.length, 1);
+  });
+
+  contract('does not show an unavailable node', async (tools) => {
+    const announcer = tools.open();
+    announcer.announce(tools.node('com.x.Echo', 8001), 'unavailable');
+    announcer.announce(tools.node('com.x.Echo', 8002), 'available');
+    assert.equal(await announcer.settled(WAIT_MS), true);
+
+    const watch = tools.watch(tools.open(), 'com.x.Echo');
+    await watch.until(() => watch.nodes.length > 0);
+
+    assert.deepEqual(watch.ports(), [8002]);
+  });
+
+  contract('follows a node that becomes available and unavailable', async (tools) => {
+    const announcer = tools.open();
+    const watch = tools.watch(tools.open(), 'com.x.Echo');
+    const node = tools.node('com.x.Echo', 8001);
+
+    announcer.announce(node, 'unavailable');
+    announcer.announce(node, 'available');
+    await watch.until(() => watch.nodes.length === 1);
+    announcer.announce(node, 'unavailable');
+    await watch.until(() => watch.nodes.length === 0);
+
+    assert.deepEqual(watch.nodes, []);
+  });
+
+  contract('lists a node no longer once it is withdrawn, and takes a second withdrawal', async (tools) => {
+    const announcer = tools.open();
+    const watch = tools.watch(tools.open(), 'com.x.Echo');
+    const node = tools.node('com.x.Echo', 8001);
+    announcer.announce(node, 'available');
+    await watch.until(() => watch.nodes.length === 1);
+
+    announcer.withdraw(node);
+    announcer.withdraw(node);
+    await watch.until(() => watch.nodes.length === 0);
+
+    assert.equal(await announcer.settled(WAIT_MS), true);
+    assert.deepEqual(announcer.report().announced, []);
+  });
+
+  contract('lists a node once however often it is announced, with its last parameters', async (tools) => {
+    const announcer = tools.open();
+    const watch = tools.watch(tools.open(), 'com.x.Echo');
+    const node = tools.node('com.x.Echo', 8001);
+
+    for (const weight of ['1', '1', '2'])
+      announcer.announce(node.withParameter('weight', weight), 'available');
+    await watch.until(() => watch.nodes[0]?.text('weight') === '2');
+
+    assert.equal(watch.nodes.length, 1);
+    assert.equal(announcer.report().announced.length, 1);
+  });
+
+  contract('keeps services, groups and ports apart', async (tools) => {
+    const announcer = tools.open();
+    const echo = tools.node('com.x.Echo', 8001);
+    announcer.announce(echo, 'available');
+    announcer.announce(echo.with({ port: 8002 }), 'available');
+    announcer.announce(echo.with({ port: 8003, path: 'com.x.Other' }), 'available');
+    announcer.announce(echo.with({ port: 8004, group: `${echo.group}-2` }), 'available');
+
+    const watch = tools.watch(tools.open(), 'com.x.Echo');
+    const other = tools.watch(tools.open(), 'com.x.Other');
+    await watch.until(() => watch.nodes.length >= 2);
+    await other.until(() => other.nodes.length >= 1);
+
+    assert.deepEqual(watch.ports(), [8001, 8002]);
+    assert.deepEqual(other.ports(), [8003]);
+  });
+
+  contract('tells nothing more to a closed subscription while others hear on', async (tools) => {
+    const announcer = tools.open();
+    const registry = tools.open();
+    const closed = tools.watch(registry, 'com.x.Echo');
+    const open = tools.watch(registry, 'com.x.Echo');
+    await closed.until(() => closed.answers > 0);
+
+    closed.subscription.close();
+    const answers = closed.answers;
+    announcer.announce(tools.node('com.x.Echo', 8001), 'available');
+    await open.until(() => open.nodes.length === 1);
+
+    assert.equal(closed.answers, answers);
+  });
+
+  contract('withdraws what it announced when it is closed', async (tools) => {
+    const announcer = tools.open();
+    const watch = tools.watch(tools.open(), 'com.x.Echo');
+    announcer.announce(tools.node('com.x.Echo', 8001), 'available');
+    await watch.until(() => watch.nodes.length === 1);
+
+    await announcer.close();
+    await watch.until(() => watch.nodes.length === 0);
+
+    assert.deepEqual(watch.nodes, []);
+  });
+
+  contract('reports what is wanted and what is there', async (tools) => {
+    const announcer = tools.open();
+    const node = tools.node('com.x.Echo', 8001);
+    announcer.announce(node, 'available');
+    const before = announcer.report();
+    assert.equal(await announcer.settled(WAIT_MS), true);
+    const after = announcer.report();
+
+    assert.deepEqual(before.announced, [{ node: node.toText(), desired: 'available', seen: 'absent' }]);
+    assert.deepEqual(after.announced, [{ node: node.toText(), desired: 'available', seen: 'available' }]);
+    assert.equal(after.lastError, null);
+    assert.notEqual(after.lastContactMs, null);
+  });
+
+  contract('leaves out what makes no sense, names it, and shows the others', async (tools) => {
+    if (tools.harness.addMalformed === null) return;
+    const registry = tools.open();
+    await tools.harness.addMalformed(tools.refer('com.x.Echo'));
+    registry.announce(tools.node('com.x.Echo', 8001), 'available');
+
+    const watch = tools.watch(registry, 'com.x.Echo');
+    await watch.until(() => watch.nodes.length > 0);
+
+    assert.deepEqual(watch.ports(), [8001]);
+    assert.notEqual(registry.report().lastError, null);
+  });
+}
+
+/** A subscription that remembers, and can be waited on. */
+export class Watch implements NodeListener {
+  nodes: readonly MeshUrl[] = [];
+  answers = 0;
+  readonly troubles: string[] = [];
+  subscription!: Subscription;
+  #wake: (() => void) | null = null;
+
+  onNodes(nodes: readonly MeshUrl[]): void {
+    this.nodes = nodes;
+    this.answers += 1;
+    this.#wake?.();
+  }
+
+  onTrouble(message: string): void {
+    this.troubles.push(message);
+    this.#wake?.();
+  }
+
+  texts(): string[] {
+    return this.nodes.map((node) => node.toText()).sort();
+  }
+
+  ports(): number[] {
+    return this.nodes.map((node) => node.port).sort();
+  }
+
+  /** Waits for a call of ours after which `condition` holds. */
+  async until(condition: () => boolean, withinMs = WAIT_MS): Promise<void> {
+    const deadline = performance.now() + withinMs;
+    while (!condition()) {
+      const leftMs = deadline - performance.now();
+      if (leftMs <= 0)
+        throw new Error(
+          `not within ${withinMs} ms: ${condition.toString()}; nodes ${this.texts().join(' ')}`,
+        );
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, leftMs);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#wake = null;
+    }
+  }
+}
+
+class Tools {
+  readonly harness: RegistryHarness;
+  readonly #opened: Registry[] = [];
+
+  constructor(harness: RegistryHarness) {
+    this.harness = harness;
+  }
+
+  open(): Registry {
+    const registry = this.harness.open();
+    this.#opened.push(registry);
+    return registry;
+  }
+
+  refer(service: string): MeshUrl {
+    return this.harness.refer(service);
+  }
+
+  node(service: string, port: number): MeshUrl {
+    const parameters = new Map([['nodeType', 'service']]);
+    return this.refer(service).with({ protocol: 'motan2', host: '127.0.0.1', port, parameters });
+  }
+
+  watch(registry: Registry, service: string): Watch {
+    const watch = new Watch();
+    watch.subscription = registry.subscribe(this.refer(service), watch);
+    return watch;
+  }
+
+  async close(): Promise<void> {
+    for (const registry of this.#opened) await registry.close();
+    await this.harness.close();
+  }
+}
