@@ -1,0 +1,334 @@
+/**
+ * The running agent: builds the planes, starts them in order, stops them in order.
+ *
+ *   new --start--> starting --forward port open--> running --stop--> draining --> stopped
+ *
+ * Start (spec agent 1.5, with own exports and registries no longer able to hold it up): logs, registries, discovery, first
+ * state, connections, management, announcement of the agent, pid file, forward port. Stop: unavailable in the registries, no
+ * new connections, what is in flight finishes, then everything closes.
+ */
+
+import path from 'node:path';
+import { Discovery } from '../control/discovery/index.js';
+import {
+  createManagementServer,
+  type ManagementServer,
+  readManagementToken,
+  Switchers,
+} from '../control/management/index.js';
+import { createRegistries, SnapshotFiles } from '../control/registry/index.js';
+import {
+  type AgentConfig,
+  type Clock,
+  type DataPlane,
+  type ListenerState,
+  type LogControl,
+  type Logger,
+  type ManagementView,
+  type MeshState,
+  type MeshUrl,
+  messageOf,
+  type PeriodCount,
+  type Registry,
+  type RegistryReport,
+} from '../core/index.js';
+import { createDataPlane } from '../data/index.js';
+import { AccessLogFile, MainLog, Metrics, PeriodStatistics } from '../telemetry/index.js';
+import { descriptorsMax } from './limits.js';
+import { writePidFile } from './pid-file.js';
+import { readStatusFile, writeStatusFile } from './status-file.js';
+import { version } from './version.js';
+
+/** In-flight calls may take this long once the agent stops; the longest timeouts of real services are below it. */
+const DRAIN_MS = 15_000;
+/** Registries may take this long to hear that the agent goes. */
+const FAREWELL_MS = 2_000;
+
+export interface AgentOptions {
+  readonly config: AgentConfig;
+  /** Base name of the executable: log files carry it (spec agent 1.4). */
+  readonly program: string;
+  readonly clock: Clock;
+}
+
+export class Agent implements ManagementView {
+  readonly version = version();
+  readonly startedAtMs: number;
+  readonly switchers = new Switchers();
+  readonly logs: LogControl;
+  readonly logger: Logger;
+  readonly #config: AgentConfig;
+  readonly #clock: Clock;
+  readonly #mainLog: MainLog;
+  readonly #accessLog: AccessLogFile;
+  readonly #metrics: Metrics;
+  readonly #period = new PeriodStatistics();
+  readonly #registries: Map<string, Registry>;
+  readonly #snapshots: SnapshotFiles;
+  readonly #discovery: Discovery;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #plane: (DataPlane & { port(name: string): number }) | null = null;
+  #management: ManagementServer | null = null;
+  #managementAddress = '';
+  #isServing = false;
+  #isMetricsLogOn = true;
+  #stopping: Promise<number> | null = null;
+
+  constructor(options: AgentOptions) {
+    const { config, program, clock } = options;
+    const { agent } = config;
+    this.#config = config;
+    this.#clock = clock;
+    this.startedAtMs = clock.wallMs();
+    const files = { logDir: agent.logDir, program, rotatePerHour: agent.rotatePerHour, clock };
+    this.#mainLog = new MainLog({ ...files, level: agent.logLevel });
+    this.logger = this.#mainLog.logger;
+    this.#accessLog = new AccessLogFile({
+      ...files,
+      onTrouble: (trouble) => this.logger.error({ trouble }, 'the access log cannot be written'),
+    });
+    this.logs = this.#logControl();
+    const { logger } = this;
+    this.#registries = createRegistries(config, {
+      clock,
+      logger,
+      defaultDirectory: path.join(agent.runtimeDir, 'registry'),
+    });
+    this.#snapshots = new SnapshotFiles({ directory: agent.snapshotDir, clock, logger });
+    this.#discovery = new Discovery({
+      config,
+      registries: this.#registries,
+      snapshots: this.#snapshots,
+      clock,
+      logger,
+      localIp: agent.localIp,
+      listeners: [forwardListener(config)],
+    });
+    this.#metrics = new Metrics({
+      report: () => this.report(),
+      registries: () => this.registries(),
+      problems: () => config.problems,
+      logs: () => this.logs.reports(),
+      isServing: () => this.#isServing,
+      version: this.version,
+    });
+    for (const [name, value] of config.switchers) this.switchers.register(name, value);
+    this.switchers.register('metricsReqApp', false);
+  }
+
+  /** Port of the forward listener: for tests, which listen on port 0. */
+  get forwardPort(): number {
+    return this.#plane?.port('forward') ?? 0;
+  }
+
+  /** `host:port` or `unix:path` of the management listener. */
+  get managementAddress(): string {
+    return this.#managementAddress;
+  }
+
+  /** Resolves when the forward port is open. Throws AgentError when a port is busy; then everything is closed again. */
+  async start(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      await this.stop(0);
+      throw error;
+    }
+  }
+
+  /** Resolves with the calls that were left unfinished when `withinMs` was over. */
+  stop(withinMs = DRAIN_MS): Promise<number> {
+    this.#stopping ??= this.#stop(withinMs);
+    return this.#stopping;
+  }
+
+  config(): AgentConfig {
+    return this.#config;
+  }
+
+  isServing(): boolean {
+    return this.#isServing;
+  }
+
+  async setServing(isServing: boolean): Promise<void> {
+    this.#isServing = isServing;
+    this.#announce();
+    this.logger.info({ status: isServing ? 200 : 503 }, 'status set');
+    await writeStatusFile(this.#config.agent.runtimeDir, isServing, this.logger);
+  }
+
+  refers(): readonly MeshUrl[] {
+    return this.#config.refers.map((refer) => refer.url);
+  }
+
+  services(): readonly MeshUrl[] {
+    return this.#config.services.map((service) => service.url);
+  }
+
+  dynamicServices(): readonly MeshUrl[] {
+    return [];
+  }
+
+  dynamicRefers(): readonly MeshUrl[] {
+    return [];
+  }
+
+  state(): MeshState | null {
+    return this.#discovery.state;
+  }
+
+  report(): ReturnType<DataPlane['report']> {
+    return this.#plane?.report() ?? { stateNumber: 0, listeners: [], clusters: [], calls: [] };
+  }
+
+  registries(): readonly RegistryReport[] {
+    return [...new Set(this.#registries.values())].map((registry) => registry.report());
+  }
+
+  lastPeriod(): readonly PeriodCount[] {
+    return this.#period.last();
+  }
+
+  metricsText(): Promise<{ readonly contentType: string; readonly text: string }> {
+    return this.#metrics.text();
+  }
+
+  /** Last words of a process that ends by a fault. */
+  flushLogsSync(): void {
+    this.#accessLog.flushSync();
+    this.#mainLog.flushSync();
+  }
+
+  async #start(): Promise<void> {
+    const { agent } = this.#config;
+    const { logger } = this;
+    for (const problem of this.#config.problems) {
+      const level = problem.severity === 'warning' ? 'warn' : 'error';
+      logger[level](
+        { ...problem },
+        problem.entry === null ? 'configuration' : 'a configuration entry is left out',
+      );
+    }
+    if (agent.recover) this.#isServing = await readStatusFile(agent.runtimeDir, logger);
+    const plane = await createDataPlane({
+      clock: this.#clock,
+      random: Math.random,
+      logger,
+      accessLog: this.#accessLog,
+      isAccessLogStructured: agent.logStructured,
+      descriptorsMax: descriptorsMax((trouble) => logger.warn({ trouble }, 'limit of open files unknown')),
+    });
+    this.#plane = plane;
+    this.#every(1000, () => {
+      this.#mainLog.tick();
+      this.#accessLog.tick();
+    });
+    this.#every(this.#config.metrics.periodSeconds * 1000, () => this.#period.roll(plane.report().calls));
+    await this.#startManagement();
+    this.#discovery.start();
+    const untilMs = this.#clock.nowMs() + agent.initClusterTimeoutMs;
+    await this.#discovery.whenSettled(agent.initClusterTimeoutMs);
+    plane.apply(this.#discovery.state);
+    this.#discovery.onState((state) => plane.apply(state));
+    await plane.ready(Math.max(0, untilMs - this.#clock.nowMs()));
+    this.#announce();
+    await writePidFile(agent.pidFile, process.pid, logger);
+    await plane.listen();
+    logger.info(
+      { version: this.version, node: process.version, state: this.#discovery.state.number },
+      'the agent serves',
+    );
+  }
+
+  async #startManagement(): Promise<void> {
+    const { agent } = this.#config;
+    const management = createManagementServer(this, {
+      address: {
+        host: '',
+        port: agent.managementPort,
+        portRange: agent.managementPortRange,
+        unixSock: agent.managementUnixSock,
+      },
+      token: await readManagementToken(this.#config),
+      hostNames: [agent.localIp],
+      logger: this.logger,
+    });
+    this.#managementAddress = await management.listen();
+    this.#management = management;
+    this.logger.info({ address: this.#managementAddress }, 'management listens');
+  }
+
+  async #stop(withinMs: number): Promise<number> {
+    const { logger } = this;
+    logger.info({ withinMs }, 'stopping');
+    for (const timer of this.#timers) clearInterval(timer);
+    // Registries first: who reads them stops choosing this agent while it still answers.
+    await Promise.all([...new Set(this.#registries.values())].map((registry) => this.#sayFarewell(registry)));
+    const left = (await this.#plane?.drain(withinMs)) ?? 0;
+    if (left > 0) logger.warn({ calls: left }, 'calls were left unfinished');
+    await this.#management?.close();
+    await this.#discovery.close();
+    await this.#snapshots.close();
+    await Promise.all([...new Set(this.#registries.values())].map((registry) => registry.close()));
+    logger.info({ unfinished: left }, 'stopped');
+    await this.#accessLog.close();
+    await this.#mainLog.close();
+    return left;
+  }
+
+  async #sayFarewell(registry: Registry): Promise<void> {
+    const own = this.#ownRegistry();
+    if (registry !== own) return;
+    registry.announce(this.#ownNode(), 'unavailable');
+    if (!(await registry.settled(FAREWELL_MS))) {
+      this.logger.warn({ registry: registry.id }, 'the registry did not hear that the agent stops');
+    }
+  }
+
+  /** The agent's own node; exported services join here. */
+  #announce(): void {
+    this.#ownRegistry()?.announce(this.#ownNode(), this.#isServing ? 'available' : 'unavailable');
+  }
+
+  #ownRegistry(): Registry | null {
+    const { registry } = this.#config.agent;
+    return registry === null ? null : (this.#registries.get(registry) ?? null);
+  }
+
+  #ownNode(): MeshUrl {
+    return this.#config.agent.url.withParameter('nodeType', 'agent');
+  }
+
+  #every(ms: number, task: () => void): void {
+    const timer = setInterval(() => {
+      try {
+        task();
+      } catch (error) {
+        this.logger.error({ error: messageOf(error) }, 'a periodic task failed');
+      }
+    }, ms);
+    timer.unref();
+    this.#timers.push(timer);
+  }
+
+  #logControl(): LogControl {
+    return {
+      level: () => this.#mainLog.level,
+      setLevel: (name) => this.#mainLog.setLevel(name),
+      isAccessLogOn: () => this.#accessLog.enabled,
+      setAccessLog: (isOn) => {
+        this.#accessLog.enabled = isOn;
+      },
+      isMetricsLogOn: () => this.#isMetricsLogOn,
+      setMetricsLog: (isOn) => {
+        this.#isMetricsLogOn = isOn;
+      },
+      reports: () => [this.#mainLog.report(), this.#accessLog.report()],
+    };
+  }
+}
+
+function forwardListener(config: AgentConfig): ListenerState {
+  const { host, port, unixSock, frameBytesMax, callsMax } = config.agent;
+  return { name: 'forward', host, port, unixSock, frameBytesMax, callsMax };
+}
