@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { CallStatistics, DataPlaneReport, EndpointReport } from '../../../src/core/index.js';
+import { type MetricSources, Metrics } from '../../../src/telemetry/index.js';
+
+const LISTENER = {
+  name: 'forward',
+  address: '127.0.0.1:1',
+  in: 10,
+  ok: 6,
+  failed: 2,
+  shed: 1,
+  inFlight: 1,
+  connections: 3,
+  connectionsAccepted: 4,
+  protocolErrors: 5,
+  heartbeats: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+  acceptPauses: 0,
+  slowReadersClosed: 0,
+};
+const CALL: CallStatistics = {
+  role: 'motan-client-agent',
+  application: 'app',
+  group: 'g',
+  scope: 'cluster',
+  service: 's',
+  method: 'm',
+  total: 6,
+  bizErrors: 1,
+  otherErrors: 2,
+  slow: 1,
+  sumMs: 12_500,
+  buckets: [1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1],
+};
+const ENDPOINT: EndpointReport = {
+  id: 'e',
+  address: '10.0.0.1:80',
+  available: true,
+  connections: 1,
+  inFlight: 2,
+  errorCount: 0,
+  keepaliveRunning: false,
+  keepaliveType: 0,
+  lastError: null,
+};
+
+function sources(report: Partial<DataPlaneReport>): MetricSources {
+  const full: DataPlaneReport = { stateNumber: 4, listeners: [], clusters: [], calls: [], ...report };
+  return {
+    version: '0.1.0',
+    report: () => full,
+    registries: () => [],
+    problems: () => [
+      {
+        severity: 'error',
+        code: 'x',
+        key: 'a.b',
+        value: null,
+        message: '',
+        expected: null,
+        didYouMean: null,
+        place: null,
+        entry: 'a',
+      },
+      {
+        severity: 'error',
+        code: 'y',
+        key: 'a.c',
+        value: null,
+        message: '',
+        expected: null,
+        didYouMean: null,
+        place: null,
+        entry: 'a',
+      },
+    ],
+    logs: () => [{ name: 'access', target: 'x', linesDropped: 3, bytesWaiting: 0, errors: 1, trouble: null }],
+    isServing: () => true,
+  };
+}
+
+async function lines(report: Partial<DataPlaneReport>, bounds = {}): Promise<string[]> {
+  const { text } = await new Metrics(sources(report), bounds).text();
+  return text.split('\n').filter((line) => line.startsWith('peony_'));
+}
+
+function valueOf(found: readonly string[], prefix: string): number {
+  const line = found.find((one) => one.startsWith(prefix));
+  assert.ok(line !== undefined, `no ${prefix}`);
+  return Number(line.slice(line.lastIndexOf(' ') + 1));
+}
+
+test('the calls of a listener balance: in is ok, failed, shed and in flight', async () => {
+  const found = await lines({ listeners: [LISTENER] });
+
+  const parts = ['calls_ok_total', 'calls_failed_total', 'calls_shed_total', 'calls_in_flight'];
+  const sum = parts.reduce((total, part) => total + valueOf(found, `peony_listener_${part}{`), 0);
+  assert.equal(valueOf(found, 'peony_listener_calls_in_total{listener="forward"}'), sum);
+});
+
+test('a histogram has cumulative buckets in seconds, and its count is the last bucket', async () => {
+  const found = await lines({ calls: [CALL] });
+
+  const buckets = found.filter((line) => line.startsWith('peony_call_duration_seconds_bucket'));
+  assert.deepEqual(
+    buckets.map((line) => [/[,{]le="([^"]+)"/.exec(line)![1], Number(line.split(' ').at(-1))]),
+    [
+      ['0.0005', 1],
+      ['0.001', 1],
+      ['0.002', 3],
+      ['0.005', 3],
+      ['0.01', 3],
+      ['0.02', 3],
+      ['0.05', 3],
+      ['0.1', 3],
+      ['0.2', 3],
+      ['0.5', 3],
+      ['1', 3],
+      ['2', 3],
+      ['5', 3],
+      ['10', 5],
+      ['+Inf', 6],
+    ],
+  );
+  assert.equal(valueOf(found, 'peony_call_duration_seconds_count'), 6);
+  assert.equal(valueOf(found, 'peony_call_duration_seconds_sum'), 12.5);
+});
+
+test('names with quotes, backslashes and newlines stay inside their label', async () => {
+  const found = await lines({ calls: [{ ...CALL, method: 'a"b\\c\nd' }] });
+
+  const line = found.find((one) => one.startsWith('peony_call_slow_total'));
+  assert.match(line!, /method="a\\"b\\\\c\\nd"/);
+});
+
+test('methods beyond the bound are counted together under other', async () => {
+  const calls = Array.from({ length: 10 }, (_, index) => ({ ...CALL, method: `m${index}` }));
+
+  const found = await lines({ calls }, { methodsMax: 3 });
+
+  const counts = found.filter((line) => line.startsWith('peony_call_duration_seconds_count'));
+  assert.equal(counts.length, 4);
+  assert.equal(
+    Number(
+      counts
+        .find((line) => line.includes('method="other"'))!
+        .split(' ')
+        .at(-1),
+    ),
+    42,
+  );
+});
+
+test('services beyond the bound of series are counted together', async () => {
+  const calls = Array.from({ length: 50 }, (_, index) => ({ ...CALL, service: `s${index}` }));
+
+  const found = await lines({ calls }, { callSeriesMax: 5 });
+
+  const counts = found.filter((line) => line.startsWith('peony_call_duration_seconds_count'));
+  assert.equal(counts.length, 6);
+  assert.equal(
+    counts.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0),
+    300,
+  );
+});
+
+test('endpoints beyond the bound are counted together, and no series appears twice', async () => {
+  const endpoints = Array.from({ length: 10 }, (_, index) => ({
+    ...ENDPOINT,
+    address: `10.0.0.${index >> 1}:80`,
+  }));
+  const cluster = { key: 'k', referId: 'r', service: 's', group: 'g', available: true, endpoints };
+
+  const found = await lines({ clusters: [cluster] }, { endpointsMax: 2 });
+
+  const samples = found.filter((line) => line.startsWith('peony_endpoint_available{'));
+  assert.equal(samples.length, 3);
+  assert.equal(
+    samples.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0),
+    10,
+  );
+  assert.equal(
+    valueOf(found, 'peony_cluster_endpoints{cluster="k",service="s",group="g",state="available"}'),
+    10,
+  );
+});
+
+test('a quarantined entry counts once however much is wrong with it', async () => {
+  const found = await lines({});
+
+  assert.equal(valueOf(found, 'peony_quarantined_entries '), 1);
+  assert.equal(valueOf(found, 'peony_log_lines_dropped_total{log="access"}'), 3);
+  assert.equal(valueOf(found, 'peony_serving '), 1);
+});
+
+test('the process itself is measured too', async () => {
+  const { text, contentType } = await new Metrics(sources({})).text();
+
+  assert.match(text, /^process_resident_memory_bytes \d+/m);
+  assert.match(contentType, /^text\/plain; version=0\.0\.4/);
+});
