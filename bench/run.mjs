@@ -2,15 +2,15 @@
  * The benchmark of the whole agent: Peony beside the motan-go agent and the Rust relay on this machine.
  *
  *   node bench/run.mjs [--case NAME]... [--rounds N] [--seconds N] [--systems LIST] [--no-go] [--foreign-max PERCENT]
- *                      [--json FILE] [--write-docs] [--strict] [--list]
+ *                      [--json FILE] [--write-docs] [--strict] [--list] [--peony PROGRAM]
  *
  * Each system is pinned to CPU 0; load and echo server share CPU 1. In each round all systems of a case are measured one
  * after the other, and ratios are taken inside the round. docs/benchmarks.md tells how to read the table. With --strict a
- * missed target is exit code 1.
+ * missed target is exit code 1. --peony measures another build than this clone's.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildMeshload, buildMotanGo, buildPeony, ROOT } from './lib/build.mjs';
 import { LOAD_CASES, MEMORY_CASES } from './lib/cases.mjs';
@@ -53,6 +53,7 @@ function readOptions() {
       'write-docs': { type: 'boolean', default: false },
       strict: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
+      peony: { type: 'string' },
     },
   });
   const systems = values.systems.split(',').filter((name) => !(values['no-go'] && name === 'motan-go'));
@@ -91,7 +92,9 @@ async function build(options) {
       options.systems = options.systems.filter((name) => name !== 'motan-go');
     }
   }
-  if (options.systems.includes('peony')) {
+  if (options.peony !== undefined) {
+    programs.peony = resolve(options.peony);
+  } else if (options.systems.includes('peony')) {
     say('building Peony');
     programs.peony = await buildPeony();
   }
@@ -149,6 +152,7 @@ async function runMemoryCase(name, programs, options, echo, folder) {
   const measured = {
     idle: memory.idle,
     connections: memory.connections,
+    'connections-used': memory.connectionsUsed,
     'scale-start': memory.scaleStart,
     'scale-apply': memory.scaleApply,
   };

@@ -26,7 +26,16 @@ export async function idle(name, programs, echoPort, folder) {
 }
 
 /** KB (1,024 bytes) of resident memory for each connection that was opened, and has said nothing yet. */
-export async function connections(name, programs, echoPort, folder) {
+export function connections(name, programs, echoPort, folder) {
+  return perConnection(name, programs, echoPort, folder, []);
+}
+
+/** As `connections`, when each has had one heartbeat answered: what a connection allocates at its first bytes is in. */
+export function connectionsUsed(name, programs, echoPort, folder) {
+  return perConnection(name, programs, echoPort, folder, ['--heartbeat']);
+}
+
+async function perConnection(name, programs, echoPort, folder, more) {
   const limit = Number(await runOnce('bash', ['-c', 'ulimit -Hn'], { timeoutMs: SETTLE_MS }));
   if (limit < DESCRIPTORS_NEEDED) {
     throw new Error(
@@ -36,7 +45,7 @@ export async function connections(name, programs, echoPort, folder) {
   const system = await startSystem(name, programs, echoPort, folder);
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   const args = ['idle', '--target', `127.0.0.1:${system.port}`, '--connections', String(IDLE_CONNECTIONS)];
-  const watched = [...args, '--watch-pid', String(system.child.pid)];
+  const watched = [...args, '--watch-pid', String(system.child.pid), ...more];
   const result = JSON.parse(await runOnce(programs.meshload, watched, { timeoutMs: 120_000 }));
   await stop(system.child);
   return result.kib_per_connection;
@@ -84,7 +93,7 @@ function scaleConfig(folder, registry) {
 motan-registry:
   nodes:
     protocol: file
-    directory: ${registry}
+    path: ${registry}
 motan-basicRefer:
   common:
     group: ${GROUP}
