@@ -87,6 +87,8 @@ export class Call {
   bodyEnd: number;
   /** True once the bytes are the call's own. */
   isOwned: boolean;
+  /** Pooled memory behind the bytes; whoever sends them last gives it back. Null for none. */
+  pooled: Buffer | null;
   /** Tries that may still follow; set by the high-availability strategy. */
   triesLeft = 0;
 
@@ -117,6 +119,7 @@ export class Call {
     this.bodyStart = bodyStart;
     this.bodyEnd = bodyEnd;
     this.isOwned = false;
+    this.pooled = null;
   }
 
   get bodyBytes(): number {
@@ -135,5 +138,6 @@ export class Call {
     this.bodyStart = 0;
     this.bodyEnd = body.length;
     this.isOwned = true;
+    this.pooled = null;
   }
 }

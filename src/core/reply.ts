@@ -52,6 +52,8 @@ export class Reply {
   readonly bodyEnd: number;
   /** True when nobody else changes the bytes later, so that they may be kept without a copy. */
   isOwned = false;
+  /** Pooled memory behind the bytes; whoever sends them gives it back. Null for none. */
+  pooled: Buffer | null = null;
   /** `host:port` of the node that was asked; empty when none was chosen. */
   address = '';
 

@@ -65,7 +65,7 @@ export class MotanConnection implements StreamOwner {
   constructor(endpoint: MotanEndpoint, stream: ByteStream, frameBytesMax: number) {
     this.#endpoint = endpoint;
     this.#stream = stream;
-    this.#reader = new FrameReader(frameBytesMax);
+    this.#reader = new FrameReader(frameBytesMax, stream.loop.buffers);
     this.#salt = (salts++ << SLOT_BITS) >>> 0;
     stream.owner = this;
   }
@@ -231,6 +231,7 @@ export class MotanConnection implements StreamOwner {
       bodyEnd,
     );
     reply.isOwned = reader.isOwnBuffer || bytes !== reader.bytes;
+    reply.pooled = bytes === reader.bytes ? reader.pooled : null;
     reply.address = address;
     this.#endpoint.finish(attempt, reply, nowMs);
   }

@@ -69,7 +69,12 @@ export function writeRequest(
   }
   chunk.used = at;
   const body = call.bytes.subarray(call.bodyStart, call.bodyEnd);
-  stream.appendBuffer(call.isOwned ? body : Buffer.from(body));
+  if (!call.isOwned) {
+    stream.appendBuffer(Buffer.from(body));
+    return;
+  }
+  // A call that may be tried again keeps its bytes.
+  stream.appendBuffer(body, call.triesLeft === 0 ? call.pooled : null);
 }
 
 /** Metadata beyond a chunk: rare enough to be plain. */

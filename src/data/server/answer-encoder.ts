@@ -23,48 +23,30 @@ const BY_REFERENCE_BYTES_MIN = 16 * 1024;
 
 export function writeAnswer(stream: ByteStream, call: Call, reply: Reply, nowMs: number): void {
   const head = reply.head;
+  const elapsedMs = Math.max(0, Math.trunc(nowMs - call.receivedMs));
   if (head === null) {
-    writeFailure(stream, call, reply, nowMs);
-    return;
+    writeFrame(stream, call, reply, TYPE_RESPONSE, EXCEPTION_STATUS, failureMetadata(reply), elapsedMs);
+  } else {
+    const metadata = encodedMetadata(head, reply.address);
+    writeFrame(
+      stream,
+      call,
+      reply,
+      reply.type,
+      reply.versionStatus,
+      metadata,
+      head.hasProcessTime ? -1 : elapsedMs,
+    );
   }
-  const metadata = encodedMetadata(head, reply.address);
-  const type = reply.type | TYPE_PROXY;
-  const elapsedMs = head.hasProcessTime ? -1 : Math.max(0, Math.trunc(nowMs - call.receivedMs));
-  const { versionStatus, serialization, bytes, bodyStart, bodyEnd } = reply;
-  writeFrame(
-    stream,
-    call,
-    type,
-    versionStatus,
-    serialization,
-    metadata,
-    elapsedMs,
-    bytes,
-    bodyStart,
-    bodyEnd,
-    reply.isOwned,
-  );
 }
 
-const NO_BYTES = Buffer.alloc(0);
+/** Version 1, status 1. */
+const EXCEPTION_STATUS = 0x09;
 
-function writeFailure(stream: ByteStream, call: Call, reply: Reply, nowMs: number): void {
+function failureMetadata(reply: Reply): Buffer {
   const metadata = Metadata.of([['M_e', exceptionText(reply.exception!)]]);
   if (reply.address !== '') metadata.set('x-forwarded-for', latin1Text(reply.address));
-  const elapsedMs = Math.max(0, Math.trunc(nowMs - call.receivedMs));
-  writeFrame(
-    stream,
-    call,
-    TYPE_RESPONSE | TYPE_PROXY,
-    0x09,
-    0,
-    encodeMetadata(metadata),
-    elapsedMs,
-    NO_BYTES,
-    0,
-    0,
-    true,
-  );
+  return encodeMetadata(metadata);
 }
 
 /** Metadata of an answer with the node's address, without what no peer can read. Kept with the head it was made of. */
@@ -81,27 +63,24 @@ function encodedMetadata(head: ReplyHead, address: string): Buffer {
 function writeFrame(
   stream: ByteStream,
   call: Call,
+  reply: Reply,
   type: number,
   versionStatus: number,
-  serialization: number,
   metadata: Buffer,
   elapsedMs: number,
-  body: Buffer,
-  bodyStart: number,
-  bodyEnd: number,
-  isBodyOwned: boolean,
 ): void {
+  const { bodyStart, bodyEnd } = reply;
   const bodyBytes = bodyEnd - bodyStart;
   const fixed = HEADER_BYTES + PROCESS_TIME_KEY.length + DECIMAL_BYTES_MAX + 4;
   const isMetadataCopied = fixed + metadata.length <= CHUNK_BYTES;
-  const byReference = bodyBytes >= BY_REFERENCE_BYTES_MIN && isBodyOwned;
+  const byReference = bodyBytes >= BY_REFERENCE_BYTES_MIN && reply.isOwned;
   const most = isMetadataCopied ? fixed + metadata.length : fixed;
   const isBodyCopied = isMetadataCopied && !byReference && most + bodyBytes <= CHUNK_BYTES;
   const chunk = stream.reserve(isBodyCopied ? most + bodyBytes : most);
   const { bytes, view } = chunk;
   const start = chunk.used;
-  view.setUint32(start, (0xf1f10000 | (type << 8) | versionStatus) >>> 0);
-  bytes[start + 4] = serialization;
+  view.setUint32(start, (0xf1f10000 | ((type | TYPE_PROXY) << 8) | versionStatus) >>> 0);
+  bytes[start + 4] = reply.serialization;
   view.setUint32(start + 5, call.idHigh);
   view.setUint32(start + 9, call.idLow);
   let at = start + HEADER_BYTES;
@@ -125,12 +104,13 @@ function writeFrame(
   view.setUint32(at, bodyBytes);
   at += 4;
   if (isBodyCopied) {
-    body.copy(bytes, at, bodyStart, bodyEnd);
+    reply.bytes.copy(bytes, at, bodyStart, bodyEnd);
     chunk.used = at + bodyBytes;
     return;
   }
   chunk.used = at;
   if (bodyBytes === 0) return;
-  const view2 = body.subarray(bodyStart, bodyEnd);
-  stream.appendBuffer(isBodyOwned ? view2 : Buffer.from(view2));
+  const body = reply.bytes.subarray(bodyStart, bodyEnd);
+  if (reply.isOwned) stream.appendBuffer(body, reply.pooled);
+  else stream.appendBuffer(Buffer.from(body));
 }

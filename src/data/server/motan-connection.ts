@@ -59,7 +59,7 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
   constructor(server: MotanServer, stream: ByteStream) {
     this.#server = server;
     this.#stream = stream;
-    this.#reader = new FrameReader(server.frameBytesMax);
+    this.#reader = new FrameReader(server.frameBytesMax, stream.loop.buffers);
     stream.owner = this;
   }
 
@@ -187,6 +187,7 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
       bodyEnd,
     );
     call.isOwned = reader.isOwnBuffer;
+    call.pooled = reader.pooled;
     this.#inFlight += 1;
     if ((reader.type & TYPE_GZIP) !== 0) {
       const plain = gunzipBody(bytes.subarray(bodyStart, bodyEnd), this.#server.frameBytesMax);

@@ -42,10 +42,13 @@ export abstract class ByteStream implements Flushable, WheelTimer {
   #chunkStart = 0;
   /** Chunks whose slices wait or are being written. */
   #usedChunks: Chunk[] = [];
+  /** Pooled buffers likewise. */
+  #usedBuffers: Buffer[] = [];
   #isDirty = false;
   #waitingBytes = 0;
   #writingBytes = 0;
   #writingChunks: Chunk[] = [];
+  #writingBuffers: Buffer[] = [];
   /** What follows once everything is written. */
   #atEnd: 'stay' | 'shutdown' | 'close' = 'stay';
   #isDrainAwaited = false;
@@ -89,8 +92,12 @@ export abstract class ByteStream implements Flushable, WheelTimer {
     return chunk;
   }
 
-  /** Appends bytes by reference: they must not change any more. */
-  appendBuffer(bytes: Uint8Array): void {
+  /**
+   * Appends bytes by reference: they must not change any more.
+   * @param pooled memory behind them that goes back to the pool once they are written; null for none
+   */
+  appendBuffer(bytes: Uint8Array, pooled: Buffer | null = null): void {
+    if (pooled !== null) this.#usedBuffers.push(pooled);
     if (!this.#isDirty) this.#becomeDirty();
     const chunk = this.#chunk;
     if (chunk !== null && chunk.used > this.#chunkStart) {
@@ -139,7 +146,7 @@ export abstract class ByteStream implements Flushable, WheelTimer {
     if (this.#chunk !== null) this.#usedChunks.push(this.#chunk);
     this.#chunk = null;
     // Chunks that the kernel may still read from are left to the garbage collector.
-    if (this.#writingBytes === 0) this.#giveBack(this.#usedChunks);
+    if (this.#writingBytes === 0) this.#giveBack(this.#usedChunks, this.#usedBuffers);
     this.#slices = [];
     const owner = this.owner;
     this.owner = null;
@@ -160,7 +167,7 @@ export abstract class ByteStream implements Flushable, WheelTimer {
     }
     this.bytesOut += this.#writingBytes;
     this.#writingBytes = 0;
-    this.#giveBack(this.#writingChunks);
+    this.#giveBack(this.#writingChunks, this.#writingBuffers);
     if (this.#slices.length > 0) this.#writeWaiting();
     if (this.pendingBytes > 0 || this.#isClosed) return;
     this.#onAllWritten();
@@ -231,13 +238,15 @@ export abstract class ByteStream implements Flushable, WheelTimer {
       if (!isTaken) {
         if (isAll) {
           this.#writingChunks = this.#usedChunks;
+          this.#writingBuffers = this.#usedBuffers;
           this.#usedChunks = [];
+          this.#usedBuffers = [];
         }
         this.#beginWaiting(bytes);
         return;
       }
       this.bytesOut += bytes;
-      if (isAll) this.#giveBack(this.#usedChunks);
+      if (isAll) this.#giveBack(this.#usedChunks, this.#usedBuffers);
     }
   }
 
@@ -247,8 +256,10 @@ export abstract class ByteStream implements Flushable, WheelTimer {
     this.loop.timers.add(this);
   }
 
-  #giveBack(chunks: Chunk[]): void {
+  #giveBack(chunks: Chunk[], buffers: Buffer[]): void {
     for (const chunk of chunks) this.loop.giveChunk(chunk);
+    for (const buffer of buffers) this.loop.buffers.give(buffer);
     chunks.length = 0;
+    buffers.length = 0;
   }
 }

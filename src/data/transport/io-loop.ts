@@ -6,7 +6,7 @@
  * largest lever on speed, because most of the CPU of a proxy is in the write system call: every frame that the turn made for
  * a peer leaves in one write.
  */
-import { TimerWheel } from '../../base/index.js';
+import { BufferPool, TimerWheel } from '../../base/index.js';
 import type { Clock } from '../../core/index.js';
 
 /** Large enough for a batch of 16 KiB messages; small enough to stay in the cache. */
@@ -37,6 +37,7 @@ export class IoLoop {
   readonly timers: TimerWheel;
   readonly readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   readonly readView: DataView;
+  readonly buffers = new BufferPool();
   /** Monotonic ms, read once per batch of bytes: everything one batch causes happens at the same time. */
   nowMs: number;
   readonly #free: Chunk[] = [];

@@ -15,6 +15,7 @@
  * bytes that have really arrived. A message over the limit is shown without its content (`oversize`) and skipped, so
  * that it fails only its own caller.
  */
+import type { BufferPool } from '../../base/index.js';
 import { ProtocolError } from '../../core/index.js';
 
 const MAGIC = 0xf1;
@@ -24,6 +25,8 @@ const V1_HEADER_BYTES = 16;
 const GATHER_BYTES_MIN = 512;
 /** A size this many times over the limit is not skipped but ends the connection: it is garbage, not a message. */
 const SKIP_FACTOR_MAX = 64;
+/** Frames in pieces from this size on use pooled memory. */
+const POOLED_BYTES_MIN = 64 * 1024;
 /** Below this much missing, reading into the shared buffer and copying is cheaper than a read of its own. */
 const DIRECT_READ_BYTES_MIN = 32 * 1024;
 
@@ -32,6 +35,7 @@ const NO_VIEW = new DataView(new ArrayBuffer(0));
 
 export class FrameReader {
   readonly #bytesMax: number;
+  readonly #pool: BufferPool;
 
   /** 1 for Motan v1, 2 for Motan2. */
   version: 1 | 2 = 2;
@@ -53,6 +57,8 @@ export class FrameReader {
   bodyEnd = 0;
   /** True when `bytes` holds this frame alone and nobody else keeps it: its memory may be taken over. */
   isOwnBuffer = false;
+  /** Pooled memory behind `bytes`, for whoever takes it over to give back; null when it is not from the pool. */
+  pooled: Buffer | null = null;
 
   #input: Buffer = NO_BYTES;
   #inputView: DataView = NO_VIEW;
@@ -61,14 +67,18 @@ export class FrameReader {
   /** Frame in pieces: its first `#gathered` bytes. Null when the last read ended on a frame boundary. */
   #gather: Buffer | null = null;
   #gathered = 0;
+  /** Whole size of the frame in pieces; 0 while its sizes have not come. */
+  #gatherSize = 0;
+  #isGatherPooled = false;
   /** Bytes to drop of an oversize frame. */
   #skip = 0;
   /** An oversize metadata block was dropped and its body size, four bytes, comes next. */
   #skipBodyNext = false;
 
   /** @param bytesMax limit of metadata and of body, each, and of a v1 frame (`maxContentLength`, spec wire 2.8) */
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, pool: BufferPool) {
     this.#bytesMax = bytesMax;
+    this.#pool = pool;
   }
 
   /** Bytes kept for a frame that is not complete. */
@@ -95,8 +105,10 @@ export class FrameReader {
   /** Where the transport may read the rest of the current large frame; null when the shared buffer is better. */
   readTarget(): Buffer | null {
     const gather = this.#gather;
-    if (gather === null || gather.length - this.#gathered < DIRECT_READ_BYTES_MIN) return null;
-    return gather.subarray(this.#gathered);
+    if (gather === null || this.#gatherSize === 0) return null;
+    // Never past the end of the frame: what follows belongs to the next one.
+    const end = Math.min(gather.length, this.#gatherSize);
+    return end - this.#gathered < DIRECT_READ_BYTES_MIN ? null : gather.subarray(this.#gathered, end);
   }
 
   /** Moves to the next whole frame. False when more bytes are needed; what is left of the input is then kept. */
@@ -117,6 +129,7 @@ export class FrameReader {
     this.#at = at + size;
     this.#show(this.#input, this.#inputView, at, size);
     this.isOwnBuffer = false;
+    this.pooled = null;
     return true;
   }
 
@@ -199,8 +212,9 @@ export class FrameReader {
 
   #startGathering(size: number): void {
     const have = this.#inputEnd - this.#at;
-    this.#gather = Buffer.allocUnsafeSlow(gatherCapacity(size, have));
+    this.#gather = this.#allocate(gatherCapacity(size, have));
     this.#gathered = 0;
+    this.#gatherSize = size;
     this.#takeInput(have);
   }
 
@@ -221,10 +235,12 @@ export class FrameReader {
       if (size > 0 && this.#gathered >= size) {
         this.#show(gather, view, 0, size);
         this.isOwnBuffer = true;
+        this.pooled = this.#isGatherPooled ? gather : null;
         this.#gather = null;
         this.#gathered = 0;
         return true;
       }
+      this.#gatherSize = size;
       if (this.#at === this.#inputEnd) return false;
       const wanted = this.#wantedBytes(gather, view, size);
       if (gather.length < wanted)
@@ -243,9 +259,17 @@ export class FrameReader {
   }
 
   #growTo(capacity: number): void {
-    const grown = Buffer.allocUnsafeSlow(capacity);
-    this.#gather!.copy(grown, 0, 0, this.#gathered);
+    const before = this.#gather!;
+    const wasPooled = this.#isGatherPooled;
+    const grown = this.#allocate(capacity);
+    before.copy(grown, 0, 0, this.#gathered);
     this.#gather = grown;
+    if (wasPooled) this.#pool.give(before);
+  }
+
+  #allocate(bytes: number): Buffer {
+    this.#isGatherPooled = bytes >= POOLED_BYTES_MIN;
+    return this.#isGatherPooled ? this.#pool.take(bytes) : Buffer.allocUnsafeSlow(bytes);
   }
 
   #readHeader(view: DataView, at: number): void {
