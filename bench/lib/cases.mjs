@@ -44,7 +44,7 @@ export const LOAD_CASES = [
 export const MEMORY_CASES = [
   { name: 'idle', title: 'memory of the idle agent', unit: 'MB', atMost: 80 },
   { name: 'connections', title: 'memory of each of 10,000 idle connections', unit: 'KB', atMost: 8 },
-  { name: 'connections-used', title: 'the same after a heartbeat on each', unit: 'KB', atMost: 8 },
+  { name: 'connections-used', title: 'memory of each of them after one heartbeat', unit: 'KB', atMost: 8 },
   { name: 'scale-start', title: 'start with 5,000 refers and 20,000 endpoints', unit: 's', atMost: 5 },
   { name: 'scale-apply', title: 'applying the change of one node of these 20,000', unit: 'ms', atMost: 10 },
 ];

@@ -72,12 +72,19 @@ export async function environment(programs, all, options) {
     programs.motanGo !== null && (await isThere('go', 'version'))
       ? await runOnce('go', ['env', 'GOVERSION'], { timeoutMs: 10_000 })
       : 'no Go';
-  const worst = (field) => Math.max(0, ...all.map((run) => run[field])).toFixed(0);
+  const worst = (field) => Math.max(...all.map((run) => run[field])).toFixed(0);
   const cores = cpus();
-  return (
-    `${cores[0].model}, ${cores.length} CPUs, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Linux ${/^\d+\.\d+/.exec(release())[0]}; Node ${process.versions.node}, ${go}; ` +
-    `${options.rounds} rounds of ${options.seconds} s; highest steal ${worst('stealPercent')} % and foreign CPU ${worst('foreignPercent')} % of one core in a run that counted`
-  );
+  const machine = `${cores[0].model}, ${cores.length} CPUs, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Linux ${/^\d+\.\d+/.exec(release())[0]}`;
+  const parts = [
+    `${machine}; Node ${process.versions.node}, ${go}`,
+    `${options.rounds} rounds of ${options.seconds} s`,
+  ];
+  if (all.length > 0) {
+    parts.push(
+      `in the runs that counted at most ${worst('stealPercent')} % of a CPU was stolen and ${worst('foreignPercent')} % used by other programs`,
+    );
+  }
+  return parts.join('; ');
 }
 
 /** Replaces what stands between the markers of a document. */
