@@ -134,7 +134,7 @@ class LeveledLogger implements Logger {
   }
 
   child(fields: object): Logger {
-    return new LeveledLogger(this.#root, this.#pino.child(redactFields(fields)));
+    return new LeveledLogger(this.#root, this.#pino.child({ ...redactFields(fields) }));
   }
 }
 

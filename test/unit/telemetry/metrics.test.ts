@@ -86,7 +86,7 @@ async function lines(report: Partial<DataPlaneReport>, bounds = {}): Promise<str
   return text.split('\n').filter((line) => line.startsWith('peony_'));
 }
 
-function valueOf(found: readonly string[], prefix: string): number {
+function sampleOf(found: readonly string[], prefix: string): number {
   const line = found.find((one) => one.startsWith(prefix));
   assert.ok(line !== undefined, `no ${prefix}`);
   return Number(line.slice(line.lastIndexOf(' ') + 1));
@@ -96,8 +96,8 @@ test('the calls of a listener balance: in is ok, failed, shed and in flight', as
   const found = await lines({ listeners: [LISTENER] });
 
   const parts = ['calls_ok_total', 'calls_failed_total', 'calls_shed_total', 'calls_in_flight'];
-  const sum = parts.reduce((total, part) => total + valueOf(found, `peony_listener_${part}{`), 0);
-  assert.equal(valueOf(found, 'peony_listener_calls_in_total{listener="forward"}'), sum);
+  const sum = parts.reduce((total, part) => total + sampleOf(found, `peony_listener_${part}{`), 0);
+  assert.equal(sampleOf(found, 'peony_listener_calls_in_total{listener="forward"}'), sum);
 });
 
 test('a histogram has cumulative buckets in seconds, and its count is the last bucket', async () => {
@@ -124,8 +124,8 @@ test('a histogram has cumulative buckets in seconds, and its count is the last b
       ['+Inf', 6],
     ],
   );
-  assert.equal(valueOf(found, 'peony_call_duration_seconds_count'), 6);
-  assert.equal(valueOf(found, 'peony_call_duration_seconds_sum'), 12.5);
+  assert.equal(sampleOf(found, 'peony_call_duration_seconds_count'), 6);
+  assert.equal(sampleOf(found, 'peony_call_duration_seconds_sum'), 12.5);
 });
 
 test('names with quotes, backslashes and newlines stay inside their label', async () => {
@@ -182,7 +182,7 @@ test('endpoints beyond the bound are counted together, and no series appears twi
     10,
   );
   assert.equal(
-    valueOf(found, 'peony_cluster_endpoints{cluster="k",service="s",group="g",state="available"}'),
+    sampleOf(found, 'peony_cluster_endpoints{cluster="k",service="s",group="g",state="available"}'),
     10,
   );
 });
@@ -190,9 +190,9 @@ test('endpoints beyond the bound are counted together, and no series appears twi
 test('a quarantined entry counts once however much is wrong with it', async () => {
   const found = await lines({});
 
-  assert.equal(valueOf(found, 'peony_quarantined_entries '), 1);
-  assert.equal(valueOf(found, 'peony_log_lines_dropped_total{log="access"}'), 3);
-  assert.equal(valueOf(found, 'peony_serving '), 1);
+  assert.equal(sampleOf(found, 'peony_quarantined_entries '), 1);
+  assert.equal(sampleOf(found, 'peony_log_lines_dropped_total{log="access"}'), 3);
+  assert.equal(sampleOf(found, 'peony_serving '), 1);
 });
 
 test('the process itself is measured too', async () => {

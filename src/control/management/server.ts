@@ -1,0 +1,218 @@
+/**
+ * The management API: HTTP/1.1 on a port, the first free port of a range, or a unix socket. Spec agent 4, 7.
+ *
+ * As the peers: any method, parameters from query or form, unknown paths answer the status. Unlike them: what changes state passes
+ * access-rules.ts first, and everything that a client sends is bounded in size and time.
+ */
+import http from 'node:http';
+import os from 'node:os';
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
+import { type Logger, type ManagementView, messageOf } from '../../core/index.js';
+import { type AccessRules, refusalOf } from './access-rules.js';
+import { controlPaths } from './control-paths.js';
+import { readForm } from './form.js';
+import { informationPaths } from './information-paths.js';
+import { listenOn, type ManagementAddress } from './listen.js';
+import type { Answer, ManagementPath } from './path.js';
+import { statusPath, statusPaths } from './status-paths.js';
+import { unservedPaths } from './unserved-paths.js';
+
+export interface ManagementOptions {
+  readonly address: ManagementAddress;
+  /** Lets other machines change state; null lets none. */
+  readonly token: string | null;
+  /** Further names of this host that a Host header may carry. */
+  readonly hostNames: readonly string[];
+  readonly logger: Logger;
+}
+
+export interface ManagementServer {
+  /** Resolves with `host:port` or `unix:path`. Throws AgentError `E_PORT_BUSY`, `E_SOCKET_PATH` or `E_LISTEN`. */
+  listen(): Promise<string>;
+  /** Answers what was begun, at most about a second, and closes. */
+  close(): Promise<void>;
+  /** The application without its socket: for tests. */
+  readonly app: FastifyInstance;
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    path?: ManagementPath;
+  }
+}
+
+/** A url of a dynamic registration is a few KiB. */
+const BODY_BYTES_MAX = 256 * 1024;
+const HEADER_BYTES_MAX = 16 * 1024;
+const HEADERS_MS_MAX = 10_000;
+const REQUEST_MS_MAX = 30_000;
+/** A reader of an answer that takes nothing for so long is cut off. */
+const SILENCE_MS_MAX = 30_000;
+/** As the peers. */
+const KEEP_ALIVE_MS = 180_000;
+const CONNECTIONS_MAX = 512;
+const CLOSE_MS = 1_000;
+
+export function createManagementServer(view: ManagementView, options: ManagementOptions): ManagementServer {
+  const isUnix = options.address.unixSock !== null;
+  const rules: AccessRules = { token: options.token, hostNames: [...ownNames(), ...options.hostNames] };
+  const { logger } = options;
+  let server: http.Server | null = null;
+  const app = Fastify({
+    bodyLimit: BODY_BYTES_MAX,
+    exposeHeadRoutes: false,
+    serverFactory: (handler) => {
+      server = makeServer(handler);
+      return server;
+    },
+    // Before routing: `//200` must not become `/200`, nor `/a/../200`.
+    frameworkErrors: (_error, _request, reply) => sendAnswer(reply, badUrl()),
+  });
+
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  for (const method of http.METHODS) {
+    if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true });
+  }
+
+  app.addHook('onRequest', async (request, reply) => {
+    const remoteAddress = isUnix ? null : (request.socket.remoteAddress ?? '');
+    logger.info(
+      { method: request.method, path: pathOf(request), peer: remoteAddress ?? 'unix' },
+      'management request',
+    );
+    const cleaned = cleanPath(pathOf(request));
+    if (cleaned !== pathOf(request)) return redirect(request, reply, cleaned);
+    const path = request.routeOptions.config.path;
+    if (path?.changesState !== true) return;
+    const refusal = refusalOf({ remoteAddress, headers: request.headers }, rules);
+    if (refusal === null) return;
+    logger.warn(
+      { path: pathOf(request), peer: remoteAddress, reason: refusal },
+      'management request refused',
+    );
+    return sendAnswer(reply, { status: 403, contentType: 'text/plain; charset=utf-8', body: refusal });
+  });
+
+  const handle = async (
+    path: ManagementPath,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> => {
+    const form = await readForm(request.method, request.url, request.headers['content-type'], request.body);
+    return sendAnswer(reply, await path.answer({ view, parameter: (name) => form.get(name) }));
+  };
+  const methods = http.METHODS.filter((method) => method !== 'CONNECT');
+  for (const [url, path] of Object.entries({
+    ...unservedPaths,
+    ...statusPaths,
+    ...informationPaths,
+    ...controlPaths,
+  })) {
+    app.route({
+      method: methods,
+      url,
+      config: { path },
+      handler: (request, reply) => handle(path, request, reply),
+    });
+  }
+  app.setNotFoundHandler((request, reply) => handle(statusPath, request, reply));
+
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const status = error.statusCode ?? 500;
+    logger.error({ path: pathOf(request), error: messageOf(error) }, 'management request failed');
+    return sendAnswer(reply, {
+      status: status >= 400 ? status : 500,
+      contentType: 'text/plain; charset=utf-8',
+      body: `process request err: ${messageOf(error)}\n`,
+    });
+  });
+
+  return {
+    app,
+    async listen() {
+      await app.ready();
+      return await listenOn(server!, options.address);
+    },
+    async close() {
+      if (server?.listening) await closeServer(server);
+      await app.close();
+    },
+  };
+}
+
+function makeServer(handler: http.RequestListener): http.Server {
+  const server = http.createServer(
+    {
+      maxHeaderSize: HEADER_BYTES_MAX,
+      headersTimeout: HEADERS_MS_MAX,
+      requestTimeout: REQUEST_MS_MAX,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: 2_000,
+      noDelay: true,
+    },
+    handler,
+  );
+  server.timeout = SILENCE_MS_MAX;
+  server.maxConnections = CONNECTIONS_MAX;
+  return server;
+}
+
+async function closeServer(server: http.Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
+  await closed;
+  clearTimeout(timer);
+}
+
+function sendAnswer(reply: FastifyReply, answer: Answer): FastifyReply {
+  reply.code(answer.status);
+  if (answer.contentType === null) return reply.send();
+  return reply.header('content-type', answer.contentType).send(answer.body);
+}
+
+function pathOf(request: FastifyRequest): string {
+  const questionAt = request.url.indexOf('?');
+  return questionAt < 0 ? request.url : request.url.slice(0, questionAt);
+}
+
+/** Without empty, `.` and `..` segments, as Go's router wants a path; a slash at the end stays. */
+function cleanPath(path: string): string {
+  if (!path.startsWith('/')) return path;
+  const kept: string[] = [];
+  const segments = path.split('/');
+  for (const segment of segments) {
+    if (segment === '..') kept.pop();
+    else if (segment !== '' && segment !== '.') kept.push(segment);
+  }
+  const isOpen = ['', '.', '..'].includes(segments.at(-1)!) && kept.length > 0;
+  return `/${kept.join('/')}${isOpen ? '/' : ''}`;
+}
+
+function redirect(request: FastifyRequest, reply: FastifyReply, path: string): FastifyReply {
+  const questionAt = request.url.indexOf('?');
+  const location = questionAt < 0 ? path : path + request.url.slice(questionAt);
+  reply.code(301).header('location', location);
+  if (request.method !== 'GET' && request.method !== 'HEAD') return reply.send();
+  reply.header('content-type', 'text/html; charset=utf-8');
+  return reply.send(`<a href="${escapeHtml(location)}">Moved Permanently</a>.\n\n`);
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (found) => `&#${found.charCodeAt(0)};`);
+}
+
+function badUrl(): Answer {
+  return { status: 400, contentType: 'text/plain; charset=utf-8', body: '400 Bad Request' };
+}
+
+function ownNames(): string[] {
+  const name = os.hostname();
+  return [name, name.split('.')[0]!];
+}
