@@ -1,4 +1,4 @@
 export { BufferPool } from './buffer-pool.js';
-export { equalBytes } from './bytes.js';
+export { copyBytes, equalBytes } from './bytes.js';
 export { DECIMAL_BYTES_MAX, signed64Text, writeInteger, writeSigned64 } from './decimal.js';
 export { TICK_MS, TimerWheel, type WheelTimer } from './timer-wheel.js';

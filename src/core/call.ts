@@ -42,6 +42,8 @@ export class CallHead {
   encoded: Buffer | null = null;
   encodedGroup = '';
   encodedSource = '';
+  /** Service, method and description as log lines have them: owned by data/filter. */
+  logNames: Buffer | null = null;
 
   constructor(metadata: Metadata, host: string) {
     this.metadata = metadata;

@@ -4,7 +4,7 @@
  * The metadata of most calls of a caller is equal, so its outgoing form is kept with the shared head as bytes; only `M_rid`, which
  * is the caller's frame id when the caller gave none, is written per call.
  */
-import { DECIMAL_BYTES_MAX, writeSigned64 } from '../../base/index.js';
+import { copyBytes, DECIMAL_BYTES_MAX, writeSigned64 } from '../../base/index.js';
 import type { Call, CallHead } from '../../core/index.js';
 import { encodeMetadata } from '../../wire/motan2/index.js';
 import { type ByteStream, CHUNK_BYTES } from '../transport/index.js';
@@ -63,7 +63,7 @@ export function writeRequest(
   view.setUint32(at, bodyBytes);
   at += 4;
   if (isCopied) {
-    call.bytes.copy(bytes, at, call.bodyStart, call.bodyEnd);
+    copyBytes(call.bytes, call.bodyStart, call.bodyEnd, bytes, at);
     chunk.used = at + bodyBytes;
     return;
   }

@@ -7,7 +7,7 @@
  * repeats between calls (the time of a millisecond, the names of a method) is kept as bytes. A line costs about 0.3 us
  * this way, several times less than joining strings.
  */
-import { DECIMAL_BYTES_MAX, equalBytes, writeInteger, writeSigned64 } from '../../base/index.js';
+import { DECIMAL_BYTES_MAX, writeInteger, writeSigned64 } from '../../base/index.js';
 import type {
   AccessLogSink,
   Call,
@@ -116,13 +116,12 @@ class AccessLogFilter implements Filter {
   readonly #writer: AccessLogWriter;
   readonly #address: string;
   readonly #start: Buffer;
-  /** The head of the last call, and what its lines have in common. */
-  #head: CallHead | null = null;
-  #names: Buffer = Buffer.alloc(0);
+  readonly #addressBytes: Buffer;
 
   constructor(writer: AccessLogWriter, name: string, target: FilterTarget) {
     this.#writer = writer;
     this.#address = target.address;
+    this.#addressBytes = Buffer.from(`${target.address}|`);
     this.#start = Buffer.from(
       writer.isStructured
         ? `\t{"filterName": "${name}", "role": "${target.role}", "requestID": `
@@ -141,13 +140,19 @@ class AccessLogFilter implements Filter {
   #plainLine(call: Call, reply: Reply, totalMs: number): void {
     const writer = this.#writer;
     const head = call.head;
-    if (head !== this.#head) this.#rememberNames(head);
-    const names = this.#names;
+    const names = head.logNames ?? logNames(head);
+    const address = this.#addressBytes;
     const start = this.#start;
     const exception = reply.exception === null ? '' : exceptionText(reply);
     const upstreamCode = reply.head === null ? '' : reply.head.upstreamCode.slice(0, 64);
     const most =
-      TIME_BYTES + start.length + 8 * DECIMAL_BYTES_MAX + names.length + exception.length * 4 + 256;
+      TIME_BYTES +
+      start.length +
+      8 * DECIMAL_BYTES_MAX +
+      names.length +
+      address.length +
+      exception.length * 4 +
+      256;
     if (most > BUFFER_BYTES) return; // names of megabytes: such a call is not one that any log reader could take
     let at = writer.begin(most);
     const into = writer.buffer;
@@ -159,7 +164,8 @@ class AccessLogFilter implements Filter {
         : at + into.write(head.requestId.slice(0, 128), at, 'latin1');
     into.set(names, at);
     at += names.length;
-    at = writeInteger(into, at, call.bodyBytes);
+    into.set(address, at);
+    at = writeInteger(into, at + address.length, call.bodyBytes);
     into[at++] = PIPE;
     at = writeInteger(into, at, reply.bodyBytes);
     into[at++] = PIPE;
@@ -201,16 +207,16 @@ class AccessLogFilter implements Filter {
     at += into.write(fields, at, 'utf8');
     writer.end(at);
   }
-
-  #rememberNames(head: CallHead): void {
-    this.#head = head;
-    const text = `|${clean(head.service)}|${clean(head.method)}|${clean(head.methodDesc)}|`;
-    const names = Buffer.concat([Buffer.from(text, 'latin1'), Buffer.from(`${this.#address}|`)]);
-    if (names.length !== this.#names.length || !equalBytes(names, 0, this.#names)) this.#names = names;
-  }
 }
 
 const SUCCESS = Buffer.from('|true|200||');
+
+/** Kept with the head, because most calls share one. */
+function logNames(head: CallHead): Buffer {
+  const text = `|${clean(head.service)}|${clean(head.method)}|${clean(head.methodDesc)}|`;
+  head.logNames = Buffer.from(text, 'latin1');
+  return head.logNames;
+}
 
 /** Names are bytes of the caller: a line break or TAB in them must not make a second line. */
 function clean(latin1: string): string {

@@ -4,7 +4,7 @@
  *
  * A frame never leaves in two writes before its 13th byte: PHP's reader takes them in one read (spec wire appendix B5).
  */
-import { DECIMAL_BYTES_MAX, writeInteger } from '../../base/index.js';
+import { copyBytes, DECIMAL_BYTES_MAX, writeInteger } from '../../base/index.js';
 import {
   type Call,
   latin1Text,
@@ -104,7 +104,7 @@ function writeFrame(
   view.setUint32(at, bodyBytes);
   at += 4;
   if (isBodyCopied) {
-    reply.bytes.copy(bytes, at, bodyStart, bodyEnd);
+    copyBytes(reply.bytes, bodyStart, bodyEnd, bytes, at);
     chunk.used = at + bodyBytes;
     return;
   }

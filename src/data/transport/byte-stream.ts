@@ -199,7 +199,8 @@ export abstract class ByteStream implements Flushable, WheelTimer {
       this.loop.giveChunk(chunk);
       return;
     }
-    const isTaken = this.writeSlices([chunk.bytes.subarray(this.#chunkStart, chunk.used)]);
+    const slice = new Uint8Array(chunk.bytes.buffer, chunk.bytes.byteOffset + this.#chunkStart, bytes);
+    const isTaken = this.writeSlices([slice]);
     if (this.#isClosed) return;
     if (isTaken) {
       this.bytesOut += bytes;
