@@ -5,7 +5,7 @@
  * making sense one object `{error, offset}` ends the list. A body that cannot be read is no such end: its frame is shown with the
  * bytes in hex and with `bodyError`. Never throws for bad bytes.
  */
-import { gunzipSync } from 'node:zlib';
+import { BufferPool } from '../../base/index.js';
 import {
   type Metadata,
   ProtocolError,
@@ -15,7 +15,7 @@ import {
   TYPE_RESPONSE,
 } from '../../core/index.js';
 import { FrameReader } from '../framing/index.js';
-import { parseMetadata } from '../motan2/index.js';
+import { gunzipBody, parseException, parseMetadata } from '../motan2/index.js';
 import {
   BREEZE,
   breezeToJson,
@@ -55,7 +55,7 @@ export function decodeStream(bytes: Buffer, limits: DecodeLimits = {}): StreamEn
   const entries: StreamEntry[] = [];
   const frameBytesMax = limits.frameBytesMax ?? FRAME_BYTES_MAX;
   const unzippedBytesMax = limits.unzippedBytesMax ?? UNZIPPED_BYTES_MAX;
-  const reader = new FrameReader(frameBytesMax);
+  const reader = new FrameReader(frameBytesMax, new BufferPool());
   reader.push(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), bytes.length);
   let at = 0;
   // Errors of the frame reader count from the start of the frame, those of the parsers from the start of `bytes`.
@@ -126,30 +126,24 @@ function kindOf(type: number, status: number): DecodedFrame['kind'] {
   return status === STATUS_EXCEPTION ? 'exception' : 'response';
 }
 
-/** `M_e` as an object; null when it is absent or not JSON, which the metadata shows anyway. */
-function exceptionOf(metadata: Metadata): unknown {
+/** `M_e` as an object; null when it is absent or unreadable, which the metadata shows anyway. */
+function exceptionOf(metadata: Metadata): { errcode: number; errmsg: string; errtype: number } | null {
   const text = metadata.get('M_e');
-  if (text === undefined) return null;
-  try {
-    return JSON.parse(Buffer.from(text, 'latin1').toString('utf8')) as unknown;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
+  const exception = text === undefined ? null : parseException(text);
+  if (exception === null || exception === 'unreadable') return null;
+  return { errcode: exception.code, errmsg: exception.message, errtype: exception.type };
 }
 
 function decodeBody(body: Buffer, number: number, isZipped: boolean, unzippedBytesMax: number): DecodedBody {
   let bytes = body;
   if (isZipped && body.length > 0) {
-    try {
-      bytes = gunzipSync(body, { maxOutputLength: unzippedBytesMax });
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      return {
-        bodyHex: hexShown(body),
-        bodyError: { error: `body cannot be unzipped: ${reason}`, offset: 0 },
-      };
+    const unzipped = gunzipBody(body, unzippedBytesMax);
+    if (unzipped === null || unzipped === 'too-large') {
+      const error =
+        unzipped === null ? 'body is not gzip' : `body unzips to more than ${unzippedBytesMax} bytes`;
+      return { bodyHex: hexShown(body), bodyError: { error, offset: 0 } };
     }
+    bytes = unzipped;
   }
   try {
     if (number === SIMPLE)

@@ -1,6 +1,7 @@
 /** Frames of Motan2 as motan-go and Motan Java wrote them, and every Motan2 frame that met a motan-go agent. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { BufferPool } from '../../../../src/base/index.js';
 import { ProtocolError } from '../../../../src/core/index.js';
 import { FrameReader } from '../../../../src/wire/framing/index.js';
 import {
@@ -23,7 +24,7 @@ interface Read {
 }
 
 function read(bytes: Buffer): Read {
-  const reader = new FrameReader(BYTES_MAX);
+  const reader = new FrameReader(BYTES_MAX, new BufferPool());
   reader.push(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), bytes.length);
   assert.ok(reader.next());
   assert.equal(reader.end - reader.start, bytes.length);
