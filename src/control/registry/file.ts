@@ -56,6 +56,9 @@ class FileRegistry implements Registry {
   readonly #announcements: Announcements;
   /** By directory. */
   readonly #watches = new Map<string, ServiceWatch>();
+  /** Not yet read for the first time. */
+  readonly #newWatches: ServiceWatch[] = [];
+  #isScanningNew = false;
   readonly #subscribed = new Map<NodeListener, { readonly refer: MeshUrl; readonly watch: ServiceWatch }>();
   #lastReadMs: number | null = null;
   #sweepTimer: NodeJS.Timeout | null = null;
@@ -145,9 +148,8 @@ class FileRegistry implements Registry {
       },
     });
     this.#watches.set(directory, watch);
-    background('registry-first-scan', this.#logger, async () => {
-      await watch.watchAndScan();
-    });
+    this.#newWatches.push(watch);
+    if (!this.#isScanningNew) background('registry-first-scan', this.#logger, () => this.#scanNew());
     return watch;
   }
 
@@ -160,6 +162,19 @@ class FileRegistry implements Registry {
     if (watch.listenerCount > 0) return;
     watch.close();
     this.#watches.delete(serviceDirectory(this.#directory, refer.group, refer.path));
+  }
+
+  /** A start may bring thousands at once: they are read a few at a time. */
+  async #scanNew(): Promise<void> {
+    this.#isScanningNew = true;
+    try {
+      while (this.#newWatches.length > 0 && !this.#isClosed) {
+        const some = this.#newWatches.splice(0, SWEPT_AT_ONCE);
+        await Promise.all(some.map((watch) => watch.watchAndScan()));
+      }
+    } finally {
+      this.#isScanningNew = false;
+    }
   }
 
   #planSweep(): void {

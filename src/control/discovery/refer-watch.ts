@@ -1,0 +1,264 @@
+/**
+ * One refer on its way to a `ClusterState`.
+ *
+ *   candidate groups --first with nodes--> chosen group --union of its registries--> endpoints, source `registry`
+ *   nobody has said anything usable yet  ------------------------------------------> fallback: snapshot, or the nodes of the
+ *                                                                                    refer that this one replaced at a reload
+ *
+ * `rebuild` makes a new state only out of what differs: an endpoint whose node says the same stays the same object.
+ */
+import type {
+  ClusterState,
+  EndpointState,
+  Logger,
+  MeshUrl,
+  ReferConfig,
+  Registry,
+  Snapshot,
+} from '../../core/index.js';
+import { GroupNodes } from './group-nodes.js';
+import { isUsable } from './usable-node.js';
+
+export interface ReferWatchDeps {
+  readonly refer: ReferConfig;
+  /** Without doubles, in the order of the refer. */
+  readonly registries: readonly Registry[];
+  /** From `candidateGroups`; at least one. */
+  readonly groups: readonly string[];
+  /** From `directNodes`: they replace all registries; null asks the registries. */
+  readonly fixedNodes: readonly MeshUrl[] | null;
+  readonly logger: Logger;
+  /** Something was heard: `rebuild` may give something new. */
+  onHeard(watch: ReferWatch): void;
+}
+
+interface Fallback {
+  readonly nodes: readonly MeshUrl[];
+  readonly group: string;
+  readonly source: ClusterState['source'];
+  /** Null for the nodes of a replaced refer. */
+  readonly file: string | null;
+}
+
+export interface ReferReport {
+  readonly id: string;
+  readonly key: string;
+  readonly service: string;
+  readonly group: string;
+  readonly source: ClusterState['source'];
+  readonly endpoints: number;
+  /** The snapshot file that the endpoints come from, or null. */
+  readonly snapshotFile: string | null;
+  readonly registries: readonly {
+    readonly id: string;
+    readonly group: string;
+    readonly nodes: number;
+    readonly isHeard: boolean;
+    readonly trouble: string | null;
+  }[];
+}
+
+/** Their nodes stand in the configuration: nothing would be gained by keeping them on disk (spec agent 6.3). */
+const WITHOUT_SNAPSHOT: ReadonlySet<string> = new Set(['direct', 'local']);
+
+export class ReferWatch {
+  readonly refer: ReferConfig;
+  readonly #deps: ReferWatchDeps;
+  readonly #groups: readonly GroupNodes[];
+  /** Null until one of the candidates has nodes; then the others are let go. */
+  #chosen: GroupNodes | null = null;
+  #fallback: Fallback | null = null;
+  /** True when candidates that are silent are passed over. */
+  #isImpatient = false;
+  #cluster: ClusterState;
+  /** Whether a snapshot was asked for, and whether the answer is there. */
+  snapshotStep: 'not-asked' | 'asked' | 'answered' = 'not-asked';
+
+  constructor(deps: ReferWatchDeps) {
+    this.#deps = deps;
+    this.refer = deps.refer;
+    const { url } = deps.refer;
+    const registries = deps.fixedNodes === null ? deps.registries : [];
+    this.#groups = deps.groups.map(
+      (group) =>
+        new GroupNodes({
+          refer: group === url.group ? url : url.with({ group }),
+          registries,
+          logger: deps.logger,
+          onHeard: () => deps.onHeard(this),
+        }),
+    );
+    if (this.#groups.length === 1) this.#chosen = this.#groups[0]!;
+    this.#cluster = { key: clusterKey(url), referId: deps.refer.id, url, endpoints: [], source: 'none' };
+    if (deps.fixedNodes !== null) this.rebuild();
+  }
+
+  get cluster(): ClusterState {
+    return this.#cluster;
+  }
+
+  /** A first answer or trouble has come from everywhere, or there is something to call. */
+  get isSettled(): boolean {
+    if (this.#cluster.endpoints.length > 0 || this.#deps.fixedNodes !== null) return true;
+    return (
+      this.#groups.every((group) => group.isHeard) && !this.wantsSnapshot && this.snapshotStep !== 'asked'
+    );
+  }
+
+  /** True when nothing usable was heard from a registry that is worth a snapshot, and none was asked for yet. */
+  get wantsSnapshot(): boolean {
+    if (this.snapshotStep !== 'not-asked' || this.#cluster.endpoints.length > 0 || !this.#hasSnapshots)
+      return false;
+    return this.#isImpatient || this.#groups.every((group) => group.isHeard);
+  }
+
+  /** The refer as snapshots name it, the best group first. */
+  get snapshotRefers(): readonly MeshUrl[] {
+    return this.#groups.map((group) => group.refer);
+  }
+
+  /** The nodes that a later start could use: those that registries told, not those of the configuration. */
+  get savableNodes(): readonly MeshUrl[] {
+    const answers = this.#chosen?.answers ?? [];
+    return answers.flatMap(({ registry, nodes }) => (WITHOUT_SNAPSHOT.has(registry.protocol) ? [] : nodes));
+  }
+
+  subscribe(): void {
+    for (const group of this.#groups) group.subscribe();
+  }
+
+  /** From now on a registry or candidate group that is silent is not waited for. */
+  becomeImpatient(): void {
+    this.#isImpatient = true;
+  }
+
+  useSnapshot(snapshot: Snapshot, refer: MeshUrl): void {
+    const nodes = snapshot.nodes.filter((node) => isUsable(refer, node));
+    if (nodes.length > 0)
+      this.#fallback = { nodes, group: refer.group, source: 'snapshot', file: snapshot.file };
+  }
+
+  /** Starts with the endpoints of the refer that this one replaces, until a registry has spoken. */
+  inherit(before: ReferWatch): void {
+    const { url, endpoints, source } = before.cluster;
+    const mine = this.refer.url;
+    if (endpoints.length === 0 || url.path !== mine.path || url.protocol !== mine.protocol) return;
+    if (before.refer.url.group !== mine.group) return;
+    const nodes = endpoints.map((endpoint) => endpoint.node).filter((node) => isUsable(mine, node));
+    this.#fallback = { nodes, group: url.group, source, file: before.#fallback?.file ?? null };
+    this.#cluster = { ...this.#cluster, endpoints };
+    this.rebuild();
+  }
+
+  /** Makes the cluster anew out of what is known; false when it is as before, the very same object. */
+  rebuild(): boolean {
+    this.#choose();
+    const { nodes, group, source } = this.#current();
+    const before = this.#cluster;
+    const endpoints = toEndpoints(nodes, before.endpoints);
+    if (endpoints === before.endpoints && source === before.source && group === before.url.group)
+      return false;
+    const url = group === before.url.group ? before.url : before.url.with({ group });
+    this.#cluster = { key: clusterKey(url), referId: before.referId, url, endpoints, source };
+    return true;
+  }
+
+  close(): void {
+    for (const group of this.#groups) group.close();
+  }
+
+  report(): ReferReport {
+    const { key, url, source, endpoints } = this.#cluster;
+    return {
+      id: this.refer.id,
+      key,
+      service: url.path,
+      group: url.group,
+      source,
+      endpoints: endpoints.length,
+      snapshotFile: source === 'snapshot' ? (this.#fallback?.file ?? null) : null,
+      registries: this.#groups.flatMap((group) =>
+        group.answers.map(({ registry, nodes, isHeard, trouble }) => ({
+          id: registry.id,
+          group: group.refer.group,
+          nodes: nodes.length,
+          isHeard,
+          trouble,
+        })),
+      ),
+    };
+  }
+
+  get #hasSnapshots(): boolean {
+    const { fixedNodes, registries } = this.#deps;
+    return fixedNodes === null && registries.some(({ protocol }) => !WITHOUT_SNAPSHOT.has(protocol));
+  }
+
+  /** The first candidate with nodes; one that was not heard yet is waited for, so that the order holds. */
+  #choose(): void {
+    if (this.#chosen !== null) return;
+    for (const group of this.#groups) {
+      if (group.hasNodes) {
+        this.#chosen = group;
+        for (const other of this.#groups) if (other !== group) other.close();
+        return;
+      }
+      if (!group.isHeard && !this.#isImpatient) return;
+    }
+  }
+
+  #current(): Pick<Fallback, 'nodes' | 'group' | 'source'> {
+    const { fixedNodes, refer } = this.#deps;
+    if (fixedNodes !== null) {
+      return {
+        nodes: fixedNodes,
+        group: refer.url.group,
+        source: fixedNodes.length > 0 ? 'registry' : 'none',
+      };
+    }
+    if (this.#chosen?.hasNodes) {
+      const { answers } = this.#chosen;
+      const nodes = answers.length === 1 ? answers[0]!.nodes : answers.flatMap((answer) => answer.nodes);
+      return { nodes, group: this.#chosen.refer.group, source: 'registry' };
+    }
+    return this.#fallback ?? { nodes: [], group: refer.url.group, source: 'none' };
+  }
+}
+
+/**
+ * One endpoint for each identity, in the order of the nodes; `before` itself when nothing differs. Of two nodes with one
+ * identity the first counts. A node whose parameters changed gives a new endpoint state: motan-go keeps the old ones.
+ */
+export function toEndpoints(
+  nodes: readonly MeshUrl[],
+  before: readonly EndpointState[],
+): readonly EndpointState[] {
+  const known = new Map<string, EndpointState>();
+  for (const endpoint of before) known.set(endpoint.id, endpoint);
+  const seen = new Set<string>();
+  const endpoints: EndpointState[] = [];
+  for (const node of nodes) {
+    const id = node.identity;
+    if (seen.has(id)) continue;
+    seen.add(id);
+    const old = known.get(id);
+    endpoints.push(old !== undefined && hasSameParameters(old.node, node) ? old : { id, node });
+  }
+  const isSame =
+    endpoints.length === before.length && endpoints.every((endpoint, index) => endpoint === before[index]);
+  return isSame ? before : endpoints;
+}
+
+/** `group_version_protocol_path`, version 1.0 when absent, cedrus shown as motan2 (spec agent 5.1). */
+export function clusterKey(url: MeshUrl): string {
+  const protocol = url.protocol === 'cedrus' ? 'motan2' : url.protocol;
+  return `${url.group}_${url.text('version') || '1.0'}_${protocol}_${url.path}`;
+}
+
+function hasSameParameters(one: MeshUrl, other: MeshUrl): boolean {
+  const { parameters } = one;
+  if (parameters === other.parameters) return true;
+  if (parameters.size !== other.parameters.size) return false;
+  for (const [name, value] of parameters) if (other.parameters.get(name) !== value) return false;
+  return true;
+}
