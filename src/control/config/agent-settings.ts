@@ -139,12 +139,13 @@ class AgentReader {
     expected?: string,
   ): void {
     const key = `${SECTION}.${name}`;
+    const isQuoted = didYouMean !== null && node.kind === 'scalar' && node.type === 'string';
     const finding: Finding = {
       code: 'type',
       key,
       node,
       message: '',
-      expected: expected ?? expectedText(AGENT_KEYS[name]!),
+      expected: expected ?? expectedText(AGENT_KEYS[name]!) + (isQuoted ? ', without quotes' : ''),
       didYouMean,
     };
     const { problems } = this.#context;

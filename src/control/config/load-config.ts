@@ -66,7 +66,7 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
       key: '',
       message: `the configuration cannot be processed: ${messageOf(error)}`,
     });
-    throw new ConfigError(problems.list, { cause: error });
+    throw new ConfigError(problems.sorted(), { cause: error });
   }
 }
 
@@ -77,7 +77,7 @@ function load(options: LoadOptions, problems: Problems): LoadedConfig {
     { path: flags.c, pool: flags.pool, application: flags.application, cwd },
     problems,
   );
-  if (merged === null) throw new ConfigError(problems.list);
+  if (merged === null) throw new ConfigError(problems.sorted());
   const tree = replacePlaceholders(merged, flags.pool, problems);
   const rules = { names: options.names ?? KNOWN_NAMES, built: options.built ?? BUILT_NAMES, problems };
   const filters = usableNames(environment.filters, { key: 'MESH_FILTERS' }, rules);
@@ -90,7 +90,7 @@ function load(options: LoadOptions, problems: Problems): LoadedConfig {
     provenance: new Provenance(tree),
   };
   const config = readConfig(context);
-  if (problems.hasFatal) throw new ConfigError(problems.list);
+  if (problems.hasFatal) throw new ConfigError(problems.sorted());
   return { config, provenance: context.provenance };
 }
 
@@ -127,7 +127,7 @@ function readConfig(context: LoadContext): AgentConfig {
     metaCacheExpireSeconds: readMetaCacheSeconds(context),
     directRpc: Object.freeze([...context.environment.directRpc]),
     tree: toPlain(tree) as Readonly<Record<string, unknown>>,
-    problems: problems.list,
+    problems: Object.freeze(problems.sorted()),
   });
 }
 

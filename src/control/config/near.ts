@@ -5,7 +5,7 @@
  * in case only is always near.
  */
 export function nearestName(given: string, names: Iterable<string>): string | null {
-  const allowed = given.length <= 3 ? 0 : given.length <= 5 ? 1 : 2;
+  const allowed = given.length <= 1 ? 0 : given.length <= 5 ? 1 : 2;
   let nearest: string | null = null;
   let best = allowed + 1;
   for (const name of names) {

@@ -31,9 +31,21 @@ export interface Finding {
 
 export class Problems {
   readonly #list: Problem[] = [];
+  readonly #warned = new Set<string>();
 
   get list(): readonly Problem[] {
     return this.#list;
+  }
+
+  /** File by file in the order in which files were first named, then by line; what has no place comes first. */
+  sorted(): readonly Problem[] {
+    const files = [...new Set(this.#list.map((problem) => problem.place?.file ?? ''))];
+    const rank = new Map(files.map((file, index) => [file, file === '' ? -1 : index]));
+    return this.#list.toSorted((one, other) => {
+      const byFile = rank.get(one.place?.file ?? '')! - rank.get(other.place?.file ?? '')!;
+      const byLine = (one.place?.line ?? 0) - (other.place?.line ?? 0);
+      return byFile || byLine || (one.place?.column ?? 0) - (other.place?.column ?? 0);
+    });
   }
 
   get hasFatal(): boolean {
@@ -48,7 +60,13 @@ export class Problems {
     this.#add('error', finding);
   }
 
+  /** The same finding at the same place is reported once: thousands of entries may inherit one value. */
   warning(finding: Finding): void {
+    const at = finding.at ?? finding.node ?? null;
+    const spot = at === null ? finding.key : 'offset' in at ? `${at.file.name}:${at.offset}` : placeText(at);
+    const identity = JSON.stringify([finding.code, spot, finding.value ?? null]);
+    if (this.#warned.has(identity)) return;
+    this.#warned.add(identity);
     this.#add('warning', finding);
   }
 
@@ -72,12 +90,12 @@ export class Problems {
   }
 }
 
-/** One line: `file:line:col: severity: key: message (value ...; expected ...; did you mean ...?)`. */
+/** One line: `file:line:col: severity: key: message (value ...; expected ...; did you mean ...?)`. Values are quoted, names are not. */
 export function problemText(problem: Problem): string {
   const remarks: string[] = [];
   if (problem.value !== null) remarks.push(`value ${JSON.stringify(problem.value)}`);
   if (problem.expected !== null) remarks.push(`expected ${problem.expected}`);
-  if (problem.didYouMean !== null) remarks.push(`did you mean ${JSON.stringify(problem.didYouMean)}?`);
+  if (problem.didYouMean !== null) remarks.push(`did you mean ${printable(problem.didYouMean)}?`);
   const key = problem.key === '' ? '' : `${printable(problem.key)}: `;
   const more = remarks.length === 0 ? '' : ` (${remarks.join('; ')})`;
   return `${placeText(problem.place)}: ${problem.severity}: ${key}${printable(problem.message)}${more}`;

@@ -110,7 +110,7 @@ function readCommon(draft: EntryDraft, agent: AgentParts, context: LoadContext):
   ];
   // A refer that MESH_DIRECT_RPC gives nodes to needs no registry.
   const needsRegistry = directRuleFor(draft.fields.path, context.environment.directRpc) === null;
-  const ids = registryIdsOf(draft, agent.registries, needsRegistry, context);
+  const ids = registryIdsOf(draft, agent.registries, needsRegistry ? 'required' : 'bypassed', context);
   const isWithout = draft.text('registry') === '' && needsRegistry;
   if (isWithout) missing(draft, 'registry', 'ids in motan-registry', context);
   if (checks.includes(false) || (ids.length === 0 && needsRegistry)) return null;

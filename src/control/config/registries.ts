@@ -109,11 +109,14 @@ function checkAddresses(draft: EntryDraft, { problems }: LoadContext): boolean {
   return true;
 }
 
-/** The usable registry ids of an entry. Bad ones are reported: `isLost` says whether the entry is left out when none remains. */
+/** What happens to an entry without a usable registry: it is left out, it is served unannounced, or its nodes come from elsewhere. */
+export type RegistryNeed = 'required' | 'announced' | 'bypassed';
+
+/** The usable registry ids of an entry; others are reported. */
 export function registryIdsOf(
   draft: EntryDraft,
   registries: ReadonlyMap<string, RegistryConfig>,
-  isLost: boolean,
+  need: RegistryNeed,
   context: LoadContext,
 ): string[] {
   const ids = commaList(draft.text('registry'));
@@ -121,21 +124,27 @@ export function registryIdsOf(
   const node = draft.nodeOf('registry');
   for (const id of ids) {
     if (registries.has(id)) continue;
-    const wasWritten = context.tree.get(SECTION);
-    const isQuarantined = wasWritten?.kind === 'map' && wasWritten.entries.has(id);
-    const consequence = known.length === 0 && isLost ? 'the entry is left out' : 'the others are used';
-    context.problems.error({
+    const written = context.tree.get(SECTION);
+    const isQuarantined = written?.kind === 'map' && written.entries.has(id);
+    const isLost = known.length === 0 && need === 'required';
+    const consequence = isLost
+      ? 'the entry is left out'
+      : known.length > 0
+        ? 'the others are used'
+        : 'the entry works without it';
+    const report = need === 'bypassed' ? 'warning' : 'error';
+    context.problems[report]({
       code: 'unknown-registry',
       key: `${draft.key}.registry`,
       ...(node === undefined ? { at: draft.at } : { node }),
       value: id,
-      message: `${isQuarantined ? 'this registry is itself left out' : 'no such registry'}; ${known.length === 0 && !isLost ? 'the entry works without it' : consequence}`,
+      message: `${isQuarantined ? 'this registry is itself left out' : 'no such registry'}; ${consequence}`,
       expected:
         registries.size === 0
           ? `an id in ${SECTION}`
           : `one of ${[...registries.keys()].slice(0, 10).join(', ')}`,
       didYouMean: nearestName(id, registries.keys()),
-      entry: known.length === 0 && isLost ? draft.key : null,
+      entry: isLost ? draft.key : null,
     });
   }
   return known;

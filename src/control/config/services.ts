@@ -141,7 +141,7 @@ function warnOfHttpTraps(draft: EntryDraft, { tree, problems }: LoadContext): vo
 }
 
 function readRegistryIds(draft: EntryDraft, agent: AgentParts, context: LoadContext): string[] {
-  const ids = registryIdsOf(draft, agent.registries, false, context);
+  const ids = registryIdsOf(draft, agent.registries, 'announced', context);
   if (draft.text('registry') === '') {
     context.problems.warning({
       code: 'missing',

@@ -13,6 +13,7 @@ import {
   type MapEntry,
   MapNode,
   ScalarNode,
+  type ScalarType,
   SourceFile,
   type Spot,
 } from './node.js';
@@ -56,6 +57,8 @@ class YamlReader {
   /** Converted anchors; null while the anchored node is still being converted. */
   readonly #anchors = new Map<string, ConfigNode | null>();
   readonly #sizes = new Map<ConfigNode, number>();
+  /** Keys from the root to the value that is being converted. */
+  readonly #path: string[] = [];
   #nodes = 0;
 
   constructor(file: SourceFile, problems: Problems) {
@@ -184,19 +187,22 @@ class YamlReader {
 
   #map(node: YAMLMap, spot: Spot, depth: number): MapNode {
     const entries = new Map<string, MapEntry>();
+    const explicit = new Set<string>(); // keys that stand here, not those that `<<` brought
     for (const pair of node.items) {
       const keyNode = pair.key as Node | null;
       const keyAt = { file: this.#file, offset: keyNode?.range?.[0] ?? spot.offset };
-      const isMerge =
-        isScalar(keyNode) &&
-        keyNode.source === '<<' &&
-        keyNode.type !== 'QUOTE_DOUBLE' &&
-        keyNode.type !== 'QUOTE_SINGLE';
+      const key = this.#key(keyNode, keyAt, depth);
+      this.#path.push(key.text);
       const value = pair.value as Node | null;
       const converted =
         value === null ? new ScalarNode(keyAt, 'null', null, '') : this.#convert(value, keyAt, depth + 1);
-      if (isMerge) this.#mergeInto(entries, converted, keyAt);
-      else this.#setEntry(entries, this.#key(keyNode, keyAt, depth), converted, keyAt);
+      if (isMergeKey(keyNode)) {
+        this.#mergeInto(entries, explicit, converted, keyAt);
+      } else {
+        this.#setEntry(entries, explicit, key, converted, keyAt);
+        explicit.add(key.text);
+      }
+      this.#path.pop();
     }
     return new MapNode(spot, entries);
   }
@@ -210,15 +216,16 @@ class YamlReader {
 
   #setEntry(
     entries: Map<string, MapEntry>,
+    explicit: ReadonlySet<string>,
     key: { text: string; isText: boolean },
     node: ConfigNode,
     keyAt: Spot,
   ): void {
     const earlier = entries.get(key.text);
-    if (earlier !== undefined) {
+    if (earlier !== undefined && explicit.has(key.text)) {
       this.#problems.warning({
         code: 'duplicate-key',
-        key: key.text,
+        key: this.#path.join('.'),
         at: keyAt,
         message: `the key is set twice in one map; this one wins over line ${this.#file.lines.linePos(earlier.keyAt.offset).line}`,
       });
@@ -231,16 +238,21 @@ class YamlReader {
    * go-yaml v2 applies `<<` where it stands: keys before it are replaced, keys after it win (YAML 1.1 says that explicit keys always
    * win). Of a list of maps the earlier ones win.
    */
-  #mergeInto(entries: Map<string, MapEntry>, merged: ConfigNode, keyAt: Spot): void {
+  #mergeInto(
+    entries: Map<string, MapEntry>,
+    explicit: ReadonlySet<string>,
+    merged: ConfigNode,
+    keyAt: Spot,
+  ): void {
     const maps = merged.kind === 'list' ? [...merged.items].reverse() : [merged];
     for (const map of maps) {
       if (map.kind !== 'map') this.#fail('`<<` needs a map or a list of maps', keyAt);
       for (const [name, entry] of map.entries) {
         const earlier = entries.get(name);
-        if (earlier !== undefined && merged.kind === 'map' && earlier.node !== entry.node) {
+        if (earlier !== undefined && explicit.has(name)) {
           this.#problems.warning({
             code: 'merge-overrides',
-            key: name,
+            key: [...this.#path.slice(0, -1), name].join('.'),
             at: keyAt,
             message:
               '`<<` replaces a key that stands before it, as go-yaml does; put `<<` first to let the key win',
@@ -251,4 +263,10 @@ class YamlReader {
       }
     }
   }
+}
+
+function isMergeKey(node: Node | null): boolean {
+  return (
+    isScalar(node) && node.source === '<<' && node.type !== 'QUOTE_DOUBLE' && node.type !== 'QUOTE_SINGLE'
+  );
 }
