@@ -1,6 +1,7 @@
 /**
  * The agent between the peers: Peony, or with `PEONY_INTEROP_AGENT=motan-go` the motan-go agent in its place, started with the
  * same command line and configuration. What holds for both is compatible; where a test expects a difference it asks `agentKind`.
+ * `PEONY_INTEROP_PROGRAM` is another `peony` than that of this checkout: a packaged one, say.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +20,10 @@ export const AGENT_APPLICATION = 'interop-agent';
 export const SERVICE = 'peony.interop.EchoService';
 
 const PROGRAM: Record<AgentKind, readonly string[]> = {
-  peony: [fileURLToPath(new URL('../../bin/peony', import.meta.url)), 'run'],
+  peony: [
+    process.env.PEONY_INTEROP_PROGRAM ?? fileURLToPath(new URL('../../bin/peony', import.meta.url)),
+    'run',
+  ],
   'motan-go': [motanGoBin('agent')],
 };
 
@@ -72,11 +76,11 @@ export async function startAgent(config: AgentConfig, kind: AgentKind = agentKin
     '-localIP',
     '127.0.0.1',
   ];
-  const process = await start(
+  const running = await start(
     { name: `${kind} agent`, command, args: [...first, ...flags], cwd: folder },
     isReady,
   );
-  return { kind, process, port, managementPort, management };
+  return { kind, process: running, port, managementPort, management };
 }
 
 /** Peony itself, whatever the tests are about. */
