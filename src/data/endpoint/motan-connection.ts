@@ -9,6 +9,7 @@
 import { equalBytes } from '../../base/index.js';
 import {
   type Call,
+  type Failure,
   failed,
   failure,
   type Metadata,
@@ -43,6 +44,8 @@ const SLOT_MASK = IN_FLIGHT_MAX - 1;
 const PRESSURE_BYTES = 4 * 1024 * 1024;
 /** Unsent bytes from which calls are refused: callers that could not be paused. */
 const SEND_QUEUE_BYTES_MAX = 64 * 1024 * 1024;
+
+const NO_BYTES = Buffer.alloc(0);
 
 let sequence = (Math.random() * 0x7fffffff) >>> 0;
 let salts = 0;
@@ -107,6 +110,8 @@ export class MotanConnection implements StreamOwner {
         rewriteV1Request(frame, v1Attachments(call, group, application).entries(), sequence, idLow),
       );
     }
+    // What waits for an answer must not keep its body: callers would decide how much memory a slow node costs.
+    if (call.triesLeft === 0) call.bytes = NO_BYTES;
     if (this.#stream.pendingBytes > PRESSURE_BYTES) {
       this.#pausedCalls.push(call);
       this.#stream.notifyWhenDrained();
@@ -157,6 +162,7 @@ export class MotanConnection implements StreamOwner {
     const nowMs = this.#stream.loop.tick();
     for (const attempt of this.#slots) {
       if (attempt === null || attempt === undefined) continue;
+      this.#stream.loop.timers.remove(attempt);
       this.#release(attempt.slot);
       this.#endpoint.finish(attempt, failed(cause, this.#endpoint.address), nowMs);
     }
@@ -192,9 +198,8 @@ export class MotanConnection implements StreamOwner {
     const head = this.#readHead();
     const { address } = this.#endpoint;
     const nowMs = this.#stream.loop.nowMs;
-    if (head === null) {
-      const cause = failure('E_BAD_EXCEPTION', 'convert response fail');
-      this.#endpoint.finish(attempt, failed(cause, address), nowMs);
+    if (!(head instanceof ReplyHead)) {
+      this.#endpoint.finish(attempt, failed(head, address), nowMs);
       return;
     }
     if (attempt.call.protocol === 1 && head.exception === null) {
@@ -301,8 +306,11 @@ export class MotanConnection implements StreamOwner {
     this.#inFlight -= 1;
   }
 
-  /** The head of the current frame; null when its exception cannot be read. Equal metadata is parsed once. */
-  #readHead(): ReplyHead | null {
+  /**
+   * The head of the current frame, or why it cannot be read: that is the trouble of its call alone, because the sizes of the
+   * frame were good. Equal metadata is parsed once.
+   */
+  #readHead(): ReplyHead | Failure {
     const { bytes, metaStart, metaEnd, versionStatus } = this.#reader;
     const known = this.#replyHead;
     const isException = (versionStatus & 7) === 1;
@@ -314,7 +322,8 @@ export class MotanConnection implements StreamOwner {
     ) {
       return known;
     }
-    const metadata = parseMetadata(bytes, metaStart, metaEnd);
+    const metadata = readMetadata(bytes, metaStart, metaEnd);
+    if (metadata === null) return failure('E_BAD_ANSWER', 'the metadata of the answer cannot be read');
     if (isException) return exceptionHead(metadata);
     const head = new ReplyHead(metadata, null);
     this.#replyHead = head;
@@ -331,11 +340,21 @@ export class MotanConnection implements StreamOwner {
 }
 
 /** Status 1 without `M_e`, or with a JSON null, counts as an answer; an unreadable one is a failure: spec wire 4.4. */
-function exceptionHead(metadata: Metadata): ReplyHead | null {
+function exceptionHead(metadata: Metadata): ReplyHead | Failure {
   const text = metadata.text('M_e');
   if (text === '') return new ReplyHead(metadata, null);
   const exception: MotanException | null | 'unreadable' = parseException(text);
-  return exception === 'unreadable' ? null : new ReplyHead(metadata, exception);
+  if (exception === 'unreadable') return failure('E_BAD_EXCEPTION', 'convert response fail');
+  return new ReplyHead(metadata, exception);
+}
+
+function readMetadata(bytes: Buffer, start: number, end: number): Metadata | null {
+  try {
+    return parseMetadata(bytes, start, end);
+  } catch (error) {
+    if (error instanceof ProtocolError) return null;
+    throw error;
+  }
 }
 
 function answerTooLarge(bytesMax: number): ReturnType<typeof failure> {
