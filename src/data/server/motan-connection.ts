@@ -30,7 +30,7 @@ import {
   type V1Request,
   withV1RequestId,
 } from '../../wire/motan1/index.js';
-import { encodeHeartbeat, gunzipBody, parseMetadata } from '../../wire/motan2/index.js';
+import { encodeHeartbeat, parseMetadata } from '../../wire/motan2/index.js';
 import type { ByteStream, StreamOwner } from '../transport/index.js';
 import { writeAnswer } from './answer-encoder.js';
 import type { MotanServer } from './motan-server.js';
@@ -168,6 +168,7 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
     if ((reader.type & TYPE_HEARTBEAT) !== 0) {
       this.#server.onHeartbeat();
       this.#stream.appendBuffer(encodeHeartbeat(reader.idHigh, reader.idLow, true));
+      if (this.#stream.pendingBytes > UNSENT_BYTES_PAUSE) this.#onUnsent();
       return;
     }
     const head = this.#readHead();
@@ -189,17 +190,25 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
     call.isOwned = reader.isOwnBuffer;
     call.pooled = reader.pooled;
     this.#inFlight += 1;
-    if ((reader.type & TYPE_GZIP) !== 0) {
-      const plain = gunzipBody(bytes.subarray(bodyStart, bodyEnd), this.#server.frameBytesMax);
+    this.#server.begin();
+    if ((reader.type & TYPE_GZIP) === 0) this.#server.carry(call);
+    else this.#inflateCall(call);
+  }
+
+  /** Zipped calls travel unzipped; the bit goes even when the body was not gzip: spec wire 9. */
+  #inflateCall(call: Call): void {
+    const { frameBytesMax } = this.#server;
+    call.type &= ~TYPE_GZIP;
+    const zipped = call.bytes.subarray(call.bodyStart, call.bodyEnd);
+    this.#stream.loop.inflater.inflate(zipped, frameBytesMax, (plain) => {
+      this.#stream.loop.tick();
       if (plain === 'too-large') {
-        this.#server.refuse(call, tooLarge(this.#server.frameBytesMax));
+        this.#server.refuse(call, tooLarge(frameBytesMax));
         return;
       }
-      // The bit goes even when the body was not gzip: spec wire 9.
-      call.type &= ~TYPE_GZIP;
-      if (plain !== null) call.replaceBody(plain);
-    }
-    this.#server.take(call);
+      call.replaceBody(plain);
+      this.#server.carry(call);
+    });
   }
 
   /** A frame whose sizes are wrong ends the connection; one whose content cannot be read is answered: spec wire 10.5. */
@@ -211,6 +220,7 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
     if (request !== null && isV1Heartbeat(request)) {
       this.#server.onHeartbeat();
       this.#stream.appendBuffer(encodeV1HeartbeatAnswer(reader.idHigh, reader.idLow));
+      if (this.#stream.pendingBytes > UNSENT_BYTES_PAUSE) this.#onUnsent();
       return;
     }
     const { remoteHost, loop } = this.#stream;
@@ -219,12 +229,13 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
     const call = new Call(head, this, 1, idHigh, idLow, 0, 0, 0, loop.nowMs, bytes, start, end);
     call.isOwned = reader.isOwnBuffer;
     this.#inFlight += 1;
+    this.#server.begin();
     if (request === null) {
       this.#server.refuse(call, failure('E_BAD_REQUEST', 'the Motan v1 request cannot be read'));
     } else if (request.isSigned) {
       this.#server.refuse(call, failure('E_BAD_REQUEST', 'signed Motan v1 requests name no service'));
     } else {
-      this.#server.take(call);
+      this.#server.carry(call);
     }
   }
 
@@ -247,6 +258,7 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
       0,
     );
     this.#inFlight += 1;
+    this.#server.begin();
     this.#server.refuse(call, tooLarge(this.#server.frameBytesMax));
   }
 

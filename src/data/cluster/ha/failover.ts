@@ -37,7 +37,10 @@ export class Failover implements HighAvailability, AttemptObserver {
   begin(call: Call): void {
     const retries = this.#hasMethodRetries ? this.#retriesOf(call) : this.#retries;
     call.triesLeft = retries;
-    if (retries > 0) call.retain(); // the read buffer is gone when a second try is made
+    if (retries > 0) {
+      call.retain(); // the read buffer is gone when a second try is made
+      call.pooled = null; // an earlier try may still be unsent when the last one has been sent
+    }
     this.#try(call);
   }
 
