@@ -16,9 +16,10 @@ import { type Logger, type ManagementView, messageOf } from '../../core/index.js
 import { type AccessRules, refusalOf } from './access-rules.js';
 import { controlPaths } from './control-paths.js';
 import { readForm } from './form.js';
+import { badUrl, cleanPath, pathOf, redirect, sendAnswer } from './http-answer.js';
 import { informationPaths } from './information-paths.js';
 import { listenOn, type ManagementAddress } from './listen.js';
-import type { Answer, ManagementPath } from './path.js';
+import { type ManagementPath, plain } from './path.js';
 import { statusPath, statusPaths } from './status-paths.js';
 import { unservedPaths } from './unserved-paths.js';
 
@@ -70,67 +71,18 @@ export function createManagementServer(view: ManagementView, options: Management
       server = makeServer(handler);
       return server;
     },
-    // Before routing: `//200` must not become `/200`, nor `/a/../200`.
+    // A path that cannot be decoded does not reach the routes.
     frameworkErrors: (_error, _request, reply) => sendAnswer(reply, badUrl()),
   });
 
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  for (const method of http.METHODS) {
-    if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true });
-  }
-
-  app.addHook('onRequest', async (request, reply) => {
-    const remoteAddress = isUnix ? null : (request.socket.remoteAddress ?? '');
-    logger.info(
-      { method: request.method, path: pathOf(request), peer: remoteAddress ?? 'unix' },
-      'management request',
-    );
-    const cleaned = cleanPath(pathOf(request));
-    if (cleaned !== pathOf(request)) return redirect(request, reply, cleaned);
-    const path = request.routeOptions.config.path;
-    if (path?.changesState !== true) return;
-    const refusal = refusalOf({ remoteAddress, headers: request.headers }, rules);
-    if (refusal === null) return;
-    logger.warn(
-      { path: pathOf(request), peer: remoteAddress, reason: refusal },
-      'management request refused',
-    );
-    return sendAnswer(reply, { status: 403, contentType: 'text/plain; charset=utf-8', body: refusal });
-  });
-
-  const handle = async (
-    path: ManagementPath,
-    request: FastifyRequest,
-    reply: FastifyReply,
-  ): Promise<FastifyReply> => {
-    const form = await readForm(request.method, request.url, request.headers['content-type'], request.body);
-    return sendAnswer(reply, await path.answer({ view, parameter: (name) => form.get(name) }));
-  };
-  const methods = http.METHODS.filter((method) => method !== 'CONNECT');
-  for (const [url, path] of Object.entries({
-    ...unservedPaths,
-    ...statusPaths,
-    ...informationPaths,
-    ...controlPaths,
-  })) {
-    app.route({
-      method: methods,
-      url,
-      config: { path },
-      handler: (request, reply) => handle(path, request, reply),
-    });
-  }
-  app.setNotFoundHandler((request, reply) => handle(statusPath, request, reply));
-
+  takeAnyRequest(app);
+  addGuard(app, rules, isUnix, logger);
+  addPaths(app, view);
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const status = error.statusCode ?? 500;
     logger.error({ path: pathOf(request), error: messageOf(error) }, 'management request failed');
-    return sendAnswer(reply, {
-      status: status >= 400 ? status : 500,
-      contentType: 'text/plain; charset=utf-8',
-      body: `process request err: ${messageOf(error)}\n`,
-    });
+    const status = error.statusCode ?? 500;
+    const body = `process request err: ${messageOf(error)}\n`;
+    return sendAnswer(reply, plain(body, status >= 400 ? status : 500));
   });
 
   return {
@@ -144,6 +96,52 @@ export function createManagementServer(view: ManagementView, options: Management
       await app.close();
     },
   };
+}
+
+/** Any method and any content type: the peers do not look at them. */
+function takeAnyRequest(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  for (const method of http.METHODS) {
+    if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true });
+  }
+}
+
+/** Runs before the body is read: who is refused sends nothing. */
+function addGuard(app: FastifyInstance, rules: AccessRules, isUnix: boolean, logger: Logger): void {
+  app.addHook('onRequest', async (request, reply) => {
+    const path = pathOf(request);
+    const remoteAddress = isUnix ? null : (request.socket.remoteAddress ?? '');
+    logger.info({ method: request.method, path, peer: remoteAddress ?? 'unix' }, 'management request');
+    const cleaned = cleanPath(path);
+    if (cleaned !== path) return redirect(request, reply, cleaned);
+    if (request.routeOptions.config.path?.changesState !== true) return;
+    const refusal = refusalOf({ remoteAddress, headers: request.headers }, rules);
+    if (refusal === null) return;
+    logger.warn({ path, peer: remoteAddress, reason: refusal }, 'management request refused');
+    return sendAnswer(reply, plain(refusal, 403));
+  });
+}
+
+function addPaths(app: FastifyInstance, view: ManagementView): void {
+  const handle = async (
+    path: ManagementPath,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> => {
+    const form = await readForm(request.method, request.url, request.headers['content-type'], request.body);
+    return sendAnswer(reply, await path.answer({ view, parameter: (name) => form.get(name) }));
+  };
+  const method = http.METHODS.filter((one) => one !== 'CONNECT');
+  for (const [url, path] of Object.entries({
+    ...unservedPaths,
+    ...statusPaths,
+    ...informationPaths,
+    ...controlPaths,
+  })) {
+    app.route({ method, url, config: { path }, handler: (request, reply) => handle(path, request, reply) });
+  }
+  app.setNotFoundHandler((request, reply) => handle(statusPath, request, reply));
 }
 
 function makeServer(handler: http.RequestListener): http.Server {
@@ -169,47 +167,6 @@ async function closeServer(server: http.Server): Promise<void> {
   const timer = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
   await closed;
   clearTimeout(timer);
-}
-
-function sendAnswer(reply: FastifyReply, answer: Answer): FastifyReply {
-  reply.code(answer.status);
-  if (answer.contentType === null) return reply.send();
-  return reply.header('content-type', answer.contentType).send(answer.body);
-}
-
-function pathOf(request: FastifyRequest): string {
-  const questionAt = request.url.indexOf('?');
-  return questionAt < 0 ? request.url : request.url.slice(0, questionAt);
-}
-
-/** Without empty, `.` and `..` segments, as Go's router wants a path; a slash at the end stays. */
-function cleanPath(path: string): string {
-  if (!path.startsWith('/')) return path;
-  const kept: string[] = [];
-  const segments = path.split('/');
-  for (const segment of segments) {
-    if (segment === '..') kept.pop();
-    else if (segment !== '' && segment !== '.') kept.push(segment);
-  }
-  const isOpen = ['', '.', '..'].includes(segments.at(-1)!) && kept.length > 0;
-  return `/${kept.join('/')}${isOpen ? '/' : ''}`;
-}
-
-function redirect(request: FastifyRequest, reply: FastifyReply, path: string): FastifyReply {
-  const questionAt = request.url.indexOf('?');
-  const location = questionAt < 0 ? path : path + request.url.slice(questionAt);
-  reply.code(301).header('location', location);
-  if (request.method !== 'GET' && request.method !== 'HEAD') return reply.send();
-  reply.header('content-type', 'text/html; charset=utf-8');
-  return reply.send(`<a href="${escapeHtml(location)}">Moved Permanently</a>.\n\n`);
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (found) => `&#${found.charCodeAt(0)};`);
-}
-
-function badUrl(): Answer {
-  return { status: 400, contentType: 'text/plain; charset=utf-8', body: '400 Bad Request' };
 }
 
 function ownNames(): string[] {
