@@ -1,7 +1,7 @@
 /** `peony decode`: Motan frames as JSON lines. */
 import { closeSync, openSync, readSync } from 'node:fs';
-import { type Command, InvalidArgumentError } from 'commander';
-import { messageOf } from '../core/index.js';
+import type { Command } from 'commander';
+import { AgentError, messageOf } from '../core/index.js';
 import { decodeStream } from '../wire/decode/index.js';
 
 /** Input is read whole; a capture larger than this is better cut first. */
@@ -22,7 +22,10 @@ interface DecodeOptions {
 }
 
 const PROCESS_IO: DecodeIo = {
-  stdin: process.stdin,
+  // Touching it opens it, so only the command that reads it does.
+  get stdin() {
+    return process.stdin;
+  },
   write: (line) => process.stdout.write(`${line}\n`),
   writeError: (line) => process.stderr.write(`${line}\n`),
   setExitCode: (code) => {
@@ -81,9 +84,9 @@ async function decode(input: string | undefined, options: DecodeOptions, io: Dec
 
 async function readInput(input: string | undefined, options: DecodeOptions, io: DecodeIo): Promise<Buffer> {
   if (options.hex === true && options.raw === true)
-    throw new InvalidArgumentError('--hex and --raw exclude each other');
+    throw new AgentError('E_INPUT', '--hex and --raw exclude each other');
   if (options.file !== undefined) {
-    if (input !== undefined) throw new InvalidArgumentError('give the bytes or --file, not both');
+    if (input !== undefined) throw new AgentError('E_INPUT', 'give the bytes or --file, not both');
     return toBytes(readBounded(options.file), options);
   }
   if (input === undefined || input === '-') return toBytes(await collect(io.stdin), options);
@@ -101,9 +104,9 @@ function fromHex(text: string): Buffer {
   const digits = text.replace(/0[xX]|[\s:,]/g, '');
   const wrong = /[^0-9a-fA-F]/.exec(digits);
   if (wrong !== null)
-    throw new InvalidArgumentError(`not hex: ${JSON.stringify(wrong[0])} after ${wrong.index} digits`);
+    throw new AgentError('E_INPUT', `not hex: ${JSON.stringify(wrong[0])} after ${wrong.index} digits`);
   if (digits.length % 2 !== 0)
-    throw new InvalidArgumentError(`hex of ${digits.length} digits ends within a byte`);
+    throw new AgentError('E_INPUT', `hex of ${digits.length} digits ends within a byte`);
   return Buffer.from(digits, 'hex');
 }
 
@@ -137,6 +140,6 @@ async function collect(stdin: AsyncIterable<Buffer | string>): Promise<Buffer> {
 }
 
 function checkSize(total: number, what: string): number {
-  if (total > INPUT_BYTES_MAX) throw new InvalidArgumentError(`${what} is over ${INPUT_BYTES_MAX} bytes`);
+  if (total > INPUT_BYTES_MAX) throw new AgentError('E_INPUT', `${what} is over ${INPUT_BYTES_MAX} bytes`);
   return total;
 }

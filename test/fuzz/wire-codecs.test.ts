@@ -60,6 +60,8 @@ function simpleTarget(input: Buffer): void {
   if (values === null) return;
   const written = encodeSimpleArguments(values);
   assert.deepEqual(encodeSimpleArguments(decodeSimpleArguments(written)), written);
+  // Only a varint or a bool may have been written in another way, so a container that reached too far would show.
+  assert.ok(written.length <= input.length, `${written.length} bytes out of ${input.length}`);
   // A NaN comes back without its payload, so only the shape is compared.
   const json = JSON.parse(
     JSON.stringify(values.map((value) => simpleToJson(value, { exact: true }))),
@@ -141,15 +143,24 @@ for (const { name, target, seeds } of TARGETS) {
 
 test('bodies made to be expensive cost bounded time and memory', () => {
   const nulls = Buffer.alloc(10 * 1024 * 1024);
-  const deep = Buffer.from('15'.repeat(100_000), 'hex');
+  const deep = nestedArrays(20_000);
+  const deepBreeze = Buffer.from('da01'.repeat(100_000), 'hex');
   const packed = Buffer.concat([hex('DCA08D06 9A'), Buffer.alloc(100_000, 0x9a)]);
   const before = process.memoryUsage().heapUsed;
   const startMs = performance.now();
 
   assert.throws(() => decodeSimpleArguments(nulls), ProtocolError);
   assert.throws(() => decodeSimpleArguments(deep), ProtocolError);
+  assert.throws(() => decodeBreezeArguments(deepBreeze), ProtocolError);
   assert.equal(decodeBreezeArguments(packed).length, 1);
 
   assert.ok(performance.now() - startMs < 5 * INPUT_MS_MAX);
   assert.ok(process.memoryUsage().heapUsed - before < 200 * 1024 * 1024);
 });
+
+/** Each array holds the next; sizes are right, so only the depth is wrong. */
+function nestedArrays(depth: number): Buffer {
+  const bytes = Buffer.alloc(depth * 5, 21);
+  for (let level = 0; level < depth; level += 1) bytes.writeUInt32BE((depth - level - 1) * 5, level * 5 + 1);
+  return bytes;
+}
