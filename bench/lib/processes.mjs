@@ -46,19 +46,17 @@ export async function stop(child) {
 
 /** Runs a program to its end and gives what it printed. Throws with its errors when it fails or outlives its time. */
 export async function runOnce(command, args, { cwd, timeoutMs }) {
+  const options = { cwd, timeout: timeoutMs, maxBuffer: 16 * 1024 * 1024, killSignal: 'SIGKILL' };
+  const running = run(command, args, options);
+  children.add(running.child);
   try {
-    const { stdout } = await run(command, args, {
-      cwd,
-      timeout: timeoutMs,
-      maxBuffer: 16 * 1024 * 1024,
-      killSignal: 'SIGKILL',
-    });
-    return stdout.trim();
+    return (await running).stdout.trim();
   } catch (error) {
     const said = `${error.stderr ?? ''}${error.stdout ?? ''}`.trim() || error.message;
-    throw new Error(
-      `${command} ${args.slice(0, 3).join(' ')} ... failed${error.killed ? ' (out of time)' : ''}: ${said}`,
-    );
+    const end = error.killed ? ' (out of time)' : '';
+    throw new Error(`${command} ${args.slice(0, 3).join(' ')} ... failed${end}: ${said}`);
+  } finally {
+    children.delete(running.child);
   }
 }
 
