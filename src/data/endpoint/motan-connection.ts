@@ -30,7 +30,7 @@ import {
   type V1Exception,
   type V1Response,
 } from '../../wire/motan1/index.js';
-import { encodeHeartbeat, gunzipBody, parseException, parseMetadata } from '../../wire/motan2/index.js';
+import { encodeHeartbeat, parseException, parseMetadata } from '../../wire/motan2/index.js';
 import type { ByteStream, StreamOwner } from '../transport/index.js';
 import type { Attempt } from './attempt.js';
 import type { MotanEndpoint } from './motan-endpoint.js';
@@ -207,26 +207,18 @@ export class MotanConnection implements StreamOwner {
       this.#endpoint.finish(attempt, failed(cause, address), nowMs);
       return;
     }
-    let { type, bytes, bodyStart, bodyEnd } = reader;
+    const { type, versionStatus, bytes, bodyStart, bodyEnd } = reader;
     // Zipped answers reach callers unzipped, exceptions stay as they are: spec wire 9.
-    if ((type & TYPE_GZIP) !== 0 && (reader.versionStatus & 7) === 0 && bodyEnd > bodyStart) {
-      const plain = gunzipBody(bytes.subarray(bodyStart, bodyEnd), this.#endpoint.frameBytesMax);
-      if (plain === 'too-large') {
-        this.#endpoint.finish(attempt, failed(answerTooLarge(this.#endpoint.frameBytesMax), address), nowMs);
-        return;
-      }
-      type &= ~TYPE_GZIP;
-      if (plain !== null) {
-        bytes = plain;
-        bodyStart = 0;
-        bodyEnd = plain.length;
-      }
+    if ((type & TYPE_GZIP) !== 0 && (versionStatus & 7) === 0 && bodyEnd > bodyStart) {
+      this.#inflateAnswer(attempt, head, bytes.subarray(bodyStart, bodyEnd));
+      return;
     }
-    const { versionStatus, serialization } = reader;
+    const { serialization } = reader;
+    const { exception } = head;
     const reply = new Reply(
       null,
       head,
-      head.exception,
+      exception,
       2,
       type,
       versionStatus,
@@ -235,10 +227,38 @@ export class MotanConnection implements StreamOwner {
       bodyStart,
       bodyEnd,
     );
-    reply.isOwned = reader.isOwnBuffer || bytes !== reader.bytes;
-    reply.pooled = bytes === reader.bytes ? reader.pooled : null;
+    reply.isOwned = reader.isOwnBuffer;
+    reply.pooled = reader.pooled;
     reply.address = address;
     this.#endpoint.finish(attempt, reply, nowMs);
+  }
+
+  #inflateAnswer(attempt: Attempt, head: ReplyHead, zipped: Buffer): void {
+    const { type, versionStatus, serialization } = this.#reader;
+    const { address, frameBytesMax } = this.#endpoint;
+    const { loop } = this.#stream;
+    loop.inflater.inflate(zipped, frameBytesMax, (plain) => {
+      if (plain === 'too-large') {
+        this.#endpoint.finish(attempt, failed(answerTooLarge(frameBytesMax), address), loop.tick());
+        return;
+      }
+      const plainType = type & ~TYPE_GZIP;
+      const reply = new Reply(
+        null,
+        head,
+        null,
+        2,
+        plainType,
+        versionStatus,
+        serialization,
+        plain,
+        0,
+        plain.length,
+      );
+      reply.isOwned = true;
+      reply.address = address;
+      this.#endpoint.finish(attempt, reply, loop.tick());
+    });
   }
 
   #onV1Frame(): void {

@@ -26,8 +26,7 @@ import {
   type Reply,
   TYPE_GZIP,
 } from '../../core/index.js';
-import { zipBody } from '../../wire/motan2/index.js';
-import type { ByteStream, IoLoop } from '../transport/index.js';
+import { type ByteStream, type IoLoop, zipBody } from '../transport/index.js';
 import { Attempt } from './attempt.js';
 import type { DialQueue } from './dial-queue.js';
 import { EndpointHealth } from './endpoint-health.js';

@@ -1,8 +1,8 @@
 /**
  * What the agent listens with for Motan2 and Motan v1 callers, and the balance of their calls.
  *
- * Always true: in = ok + failed + shed + in flight. Every call is counted in `#in` when its frame is whole and leaves through exactly
- * one of `onAnswered`, which its origin calls once.
+ * Always true: in = ok + failed + shed + in flight. `begin` counts every call when its frame is whole, `onAnswered`, which its
+ * origin calls once, when it leaves.
  */
 import {
   type Call,
@@ -92,21 +92,22 @@ export class MotanServer {
     return left;
   }
 
-  /** One call, whole. */
-  take(call: Call): void {
+  /** One more call has come. It is then carried or refused, at once or later. */
+  begin(): void {
     this.#in += 1;
+  }
+
+  carry(call: Call): void {
     if (this.inFlight > this.#state.callsMax) {
-      this.#shedCall(call, failure('E_OVERLOADED', `the agent has ${this.#state.callsMax} calls in flight`));
+      this.refuse(call, failure('E_OVERLOADED', `the agent has ${this.#state.callsMax} calls in flight`));
     } else if (this.#isDraining) {
-      this.#shedCall(call, failure('E_DRAINING', 'the agent is shutting down'));
+      this.refuse(call, failure('E_DRAINING', 'the agent is shutting down'));
     } else {
       this.#deps.route(call);
     }
   }
 
-  /** One call that cannot be carried. */
   refuse(call: Call, cause: Failure): void {
-    this.#in += 1;
     call.origin.onReply(call, failed(cause));
   }
 
@@ -182,9 +183,5 @@ export class MotanServer {
       { listener: this.#state.name, times: this.#acceptPauses },
       'no descriptor left for a connection',
     );
-  }
-
-  #shedCall(call: Call, cause: Failure): void {
-    call.origin.onReply(call, failed(cause));
   }
 }

@@ -8,6 +8,7 @@
  */
 import { BufferPool, TimerWheel } from '../../base/index.js';
 import type { Clock } from '../../core/index.js';
+import { Inflater } from './inflater.js';
 
 /** Large enough for a batch of 16 KiB messages; small enough to stay in the cache. */
 export const READ_BUFFER_BYTES = 256 * 1024;
@@ -38,6 +39,7 @@ export class IoLoop {
   readonly readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   readonly readView: DataView;
   readonly buffers = new BufferPool();
+  readonly inflater = new Inflater();
   /** Monotonic ms, read once per batch of bytes: everything one batch causes happens at the same time. */
   nowMs: number;
   readonly #free: Chunk[] = [];

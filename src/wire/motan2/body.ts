@@ -1,5 +1,5 @@
 /** Compressed bodies: one gzip stream, marked by a bit of the type byte (spec wire 9). */
-import { constants, gunzipSync, gzipSync } from 'node:zlib';
+import { gunzipSync } from 'node:zlib';
 
 /**
  * The plain body. Null when it is not gzip: peers then take it as it is. `too-large` when it would be longer than
@@ -11,9 +11,4 @@ export function gunzipBody(body: Buffer, bytesMax: number): Buffer | null | 'too
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? 'too-large' : null;
   }
-}
-
-/** Fastest level, as the agent uses; the result counts even if it is larger. */
-export function zipBody(body: Buffer): Buffer {
-  return gzipSync(body, { level: constants.Z_BEST_SPEED });
 }

@@ -1,4 +1,4 @@
-export { gunzipBody, zipBody } from './body.js';
+export { gunzipBody } from './body.js';
 export { exceptionText, parseException } from './exception.js';
 export { encodeHeartbeat } from './heartbeat.js';
 export { encodeMetadata, PAIRS_MAX, parseMetadata } from './metadata.js';
