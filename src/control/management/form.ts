@@ -3,6 +3,7 @@ import { AgentError } from '../../core/index.js';
 
 const BODY_METHODS = new Set(['POST', 'PUT', 'PATCH']);
 
+/** Throws AgentError `E_FORM` when a multipart body cannot be read. */
 export async function readForm(
   method: string,
   url: string,

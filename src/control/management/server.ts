@@ -80,7 +80,7 @@ export function createManagementServer(view: ManagementView, options: Management
   addPaths(app, view);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     logger.error({ path: pathOf(request), error: messageOf(error) }, 'management request failed');
-    const status = error.statusCode ?? 500;
+    const status = error.statusCode ?? (error.code === 'E_FORM' ? 400 : 500);
     const body = `process request err: ${messageOf(error)}\n`;
     return sendAnswer(reply, plain(body, status >= 400 ? status : 500));
   });

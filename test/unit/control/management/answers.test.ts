@@ -357,6 +357,16 @@ test('a form body comes before the query, urlencoded and multipart', async () =>
   assert.equal(multipart.body, 'Set switcher sw1 value to 0 !');
 });
 
+test('a multipart form that cannot be read is a bad request', async () => {
+  const response = await get('/switcher/set', {
+    method: 'POST',
+    headers: { 'content-type': 'multipart/form-data' },
+    payload: 'x',
+  });
+
+  assert.equal(response.statusCode, 400);
+});
+
 test('a body over the limit is refused', async () => {
   const response = await get('/status', { method: 'POST', payload: Buffer.alloc(300_000) });
 

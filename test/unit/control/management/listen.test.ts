@@ -148,6 +148,20 @@ test('a file that is not a socket is never removed', async () => {
   assert.equal(fs.readFileSync(unixSock, 'utf8'), 'data');
 });
 
+test('an absolute request target does not pass the guard', async () => {
+  const port = portOf(await makeServer({}).listen());
+
+  const answer = await request({
+    port,
+    host: '127.0.0.1',
+    path: 'http://127.0.0.1/200',
+    headers: { host: 'evil.example' },
+  });
+
+  assert.equal(answer.status, 403);
+  assert.deepEqual(view.servingCalls, []);
+});
+
 test('headers beyond the limit are refused and the connection closed', async () => {
   const port = portOf(await makeServer({}).listen());
 
