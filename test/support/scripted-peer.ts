@@ -87,8 +87,13 @@ export class PeerConnection {
     this.socket.resetAndDestroy();
   }
 
+  /** Resolves when nothing more can come from the other side. */
+  async over(withinMs = 5000): Promise<void> {
+    await within('the end of the connection', Promise.race([this.ended, this.closed]), withinMs);
+  }
+
   async #failWhenClosed(): Promise<never> {
-    await this.closed;
+    await Promise.race([this.ended, this.closed]);
     throw new Error('the connection was closed while a frame was awaited');
   }
 
