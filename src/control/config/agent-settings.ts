@@ -41,6 +41,8 @@ export function readAgentSettings(context: LoadContext): AgentSettings {
 class AgentReader {
   readonly #context: LoadContext;
   readonly #section: MapNode | null;
+  /** Keys whose effective value is decided and recorded. */
+  readonly #settled = new Set<string>();
 
   constructor(context: LoadContext) {
     this.#context = context;
@@ -216,6 +218,7 @@ class AgentReader {
     otherwise: T,
     stronger: { kind: 'flag' | 'environment'; value: T; note: string } | null,
   ): T {
+    this.#settled.add(name);
     const entry = this.#section?.entries.get(name);
     const value = stronger?.value ?? fromFile ?? otherwise;
     const origins: Origin[] = [{ kind: 'default', value: String(otherwise), place: null, note: null }];
@@ -392,38 +395,9 @@ class AgentReader {
 
   /** The keys that are read elsewhere or by nobody. */
   #explainRest(): void {
-    const done = new Set([
-      'application',
-      'group',
-      'path',
-      'host',
-      'port',
-      'eport',
-      'hport',
-      'mport',
-      'managementPortRange',
-      'unixSock',
-      'managementUnixSock',
-      'httpProxyUnixSock',
-      'httpProxyEnable',
-      'registry',
-      'pidfile',
-      'runtime_dir',
-      'snapshot_dir',
-      'log_dir',
-      'log_level',
-      'log_async',
-      'log_buffer_size',
-      'log_structured',
-      'rotate_per_hour',
-      'maxContentLength',
-      'processPoolSize',
-      'initClusterTimeout',
-      'motanEpAsyncInit',
-    ]);
     const names = new Set([...Object.keys(AGENT_KEYS), ...(this.#section?.entries.keys() ?? [])]);
     for (const name of names) {
-      if (done.has(name)) continue;
+      if (this.#settled.has(name)) continue;
       const spec = Object.hasOwn(AGENT_KEYS, name) ? AGENT_KEYS[name]! : null;
       const node = this.#node(name);
       if (spec?.type === 'integer') this.#integer(name, Number(spec.initial));

@@ -59,8 +59,9 @@ export class EntryDraft {
     this.derived.set(name, reason);
   }
 
+  /** The url takes the parameters over: nothing may be derived afterwards. */
   toUrl(): MeshUrl {
-    return new MeshUrl({ ...this.fields, port: this.port, parameters: new Map(this.parameters) });
+    return new MeshUrl({ ...this.fields, port: this.port, parameters: this.parameters });
   }
 
   #lay(map: MapNode): void {

@@ -23,6 +23,7 @@ import { resolveScalar } from './scalar.js';
 const DEPTH_MAX = 100;
 /** Values that a file may expand to, aliases counted each time they are used. */
 const NODES_MAX = 2_000_000;
+const NOTHING: readonly ConfigNode[] = [];
 const TAG = 'tag:yaml.org,2002:';
 const TYPED_TAGS: ReadonlyMap<string, ScalarType> = new Map([
   [`${TAG}int`, 'integer'],
@@ -230,7 +231,7 @@ class YamlReader {
         message: `the key is set twice in one map; this one wins over line ${this.#file.lines.linePos(earlier.keyAt.offset).line}`,
       });
     }
-    const overrode = earlier === undefined ? [] : [...earlier.overrode, earlier.node];
+    const overrode = earlier === undefined ? NOTHING : [...earlier.overrode, earlier.node];
     entries.set(key.text, { key: key.text, keyAt, keyIsText: key.isText, node, overrode });
   }
 

@@ -1,8 +1,9 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: they are placeholders of the configuration language
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runCheck } from '../../../src/cli/check.js';
-import { runConfig } from '../../../src/cli/config.js';
+import { Command } from 'commander';
+import { addCheckCommand, runCheck } from '../../../src/cli/check.js';
+import { addConfigCommand, runConfig } from '../../../src/cli/config.js';
 import { readFlags } from '../../../src/cli/config-options.js';
 import { parseGoFlags } from '../../../src/control/config/index.js';
 import { FIXTURES } from '../control/config/load-fixture.js';
@@ -97,7 +98,7 @@ test('config prints every effective value, as lines and as JSON', async () => {
   const [, json] = await explain(['-c', 'single/motan.yaml'], null, true);
 
   assert.match(lines, /^motan-agent\.hport = 9983 {2}# default$/m);
-  assert.match(lines, /^motan-refer\.echo\.retries = 2 {2}# single\/motan\.yaml:36:14$/m);
+  assert.match(lines, /^motan-refer\.echo\.retries = 2 {2}# single\/motan\.yaml:38:14$/m);
   assert.equal(JSON.parse(json).length, lines.trimEnd().split('\n').length);
 });
 
@@ -116,4 +117,31 @@ test('wrong flags and stray words end with 2, help with 0', () => {
   assert.deepEqual(readFlags(['-prot'], screens()), { exitCode: 2 });
   assert.deepEqual(readFlags(['stray'], screens()), { exitCode: 2 });
   assert.deepEqual(readFlags(['-h'], screens()), { exitCode: 0 });
+});
+
+test("the commands take the agent's flags in Go's spelling beside their own options", async () => {
+  const program = new Command('peony').exitOverride();
+  addCheckCommand(program);
+  addConfigCommand(program);
+  const words = new Map<string, readonly string[]>();
+  for (const command of program.commands) {
+    command.action((flags: string[], options: object) => {
+      words.set(command.name(), [...flags, JSON.stringify(options)]);
+    });
+  }
+
+  await program.parseAsync(['check', '--strict', '-c', 'a', '-pool', 'x-y', '-hport=1', '--json'], {
+    from: 'user',
+  });
+  await program.parseAsync(['config', '-c=a', '--explain', 'motan-agent', '-pool', 'x'], { from: 'user' });
+
+  assert.deepEqual(words.get('check'), [
+    '-c',
+    'a',
+    '-pool',
+    'x-y',
+    '-hport=1',
+    '{"strict":true,"json":true}',
+  ]);
+  assert.deepEqual(words.get('config'), ['-c=a', '-pool', 'x', '{"explain":"motan-agent"}']);
 });
