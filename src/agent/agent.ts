@@ -21,6 +21,7 @@ import {
   type AgentConfig,
   type Clock,
   type DataPlane,
+  isSecretName,
   type ListenerState,
   type LogControl,
   type Logger,
@@ -295,8 +296,11 @@ export class Agent implements ManagementView {
     return registry === null ? null : (this.#registries.get(registry) ?? null);
   }
 
+  /** Every key of the `motan-agent` section is published, as the peers do; secrets are not. */
   #ownNode(): MeshUrl {
-    return this.#config.agent.url.withParameter('nodeType', 'agent');
+    const { url } = this.#config.agent;
+    const parameters = new Map([...url.parameters].filter(([name]) => !isSecretName(name)));
+    return url.with({ parameters: parameters.set('nodeType', 'agent') });
   }
 
   #every(ms: number, task: () => void): void {
