@@ -14,6 +14,8 @@ export interface Endpoint {
   readonly group: string;
   /** False while nobody should choose it: not connected, too many errors in a row, or closing. */
   readonly isAvailable: boolean;
+  /** True until the first try to connect has ended. Calls may be started and wait for it: for when nobody is available. */
+  readonly isConnecting: boolean;
   readonly inFlight: number;
   /** Starts one try. `observer` is told exactly once, possibly before this returns. */
   start(call: Call, observer: AttemptObserver): void;

@@ -82,12 +82,15 @@ export class Cluster implements CallObserver {
     if (state === this.#state) return;
     const isReferSame = state.url === this.#state.url || state.url.toText() === this.#state.url.toText();
     this.#state = state;
+    const lbBefore = this.#lb;
     if (!isReferSame) {
       this.#lb = makeBalancer(state, this.#deps.random);
       this.#ha = makeHa(state, this.#lb, this);
       this.#chain = makeChain(state, this.#deps.chains);
     }
     this.#replaceMembers(state, isReferSame);
+    // Calls that began before go on with the strategy of then: their next try must find the nodes of now.
+    if (lbBefore !== this.#lb) lbBefore.refresh(shuffled(this.endpoints(), this.#deps.random));
   }
 
   close(): void {

@@ -38,6 +38,7 @@ const GROW_IN_FLIGHT = 512;
 const GROW_PENDING_BYTES = 256 * 1024;
 /** Calls that may wait for a connection; the next ones fail at once. */
 const WAITING_MAX = 1024;
+const WAITING_BYTES_MAX = 64 * 1024 * 1024;
 const FIRST_RETRY_MS = 100;
 /** A node that comes back is found within this time, however long `connectRetryInterval` is (its default is a minute). */
 const RETRY_MS_MAX = 5000;
@@ -67,6 +68,7 @@ export class MotanEndpoint implements Endpoint {
   #turn = 0;
   #turnMs = 0;
   #waiting: Attempt[] = [];
+  #waitingBytes = 0;
   #isDialing = false;
   #retryMs = FIRST_RETRY_MS;
   #retryTimer: NodeJS.Timeout | null = null;
@@ -74,6 +76,7 @@ export class MotanEndpoint implements Endpoint {
   #isReachable: boolean;
   #isClosing = false;
   #lastError: string | null = null;
+  #wasTried: boolean;
   readonly #tried: Promise<void>;
   #onTried: () => void = () => undefined;
 
@@ -96,6 +99,7 @@ export class MotanEndpoint implements Endpoint {
     });
     this.health = new EndpointHealth(this, this.settings);
     this.#isReachable = this.settings.lazyInit;
+    this.#wasTried = this.settings.lazyInit;
     this.#tried = this.settings.lazyInit
       ? Promise.resolve()
       : new Promise((resolve) => {
@@ -106,6 +110,10 @@ export class MotanEndpoint implements Endpoint {
 
   get isAvailable(): boolean {
     return this.#isReachable && !this.#isClosing && this.health.isGood;
+  }
+
+  get isConnecting(): boolean {
+    return !this.#wasTried && !this.#isClosing;
   }
 
   get inFlight(): number {
@@ -219,19 +227,22 @@ export class MotanEndpoint implements Endpoint {
   }
 
   #waitForConnection(attempt: Attempt): void {
-    if (this.#waiting.length >= WAITING_MAX) {
+    if (this.#waiting.length >= WAITING_MAX || this.#waitingBytes >= WAITING_BYTES_MAX) {
       this.finish(attempt, this.#noConnection(), attempt.startedMs);
       return;
     }
     attempt.call.retain();
     this.#waiting.push(attempt);
+    this.#waitingBytes += attempt.call.bodyBytes;
     this.#deps.loop.timers.add(attempt);
     this.#dial();
   }
 
   #forgetWaiting(attempt: Attempt): void {
     const index = this.#waiting.indexOf(attempt);
-    if (index >= 0) this.#waiting.splice(index, 1);
+    if (index < 0) return;
+    this.#waiting.splice(index, 1);
+    this.#waitingBytes -= attempt.call.bodyBytes;
   }
 
   #dial(): void {
@@ -241,6 +252,7 @@ export class MotanEndpoint implements Endpoint {
     this.#retryTimer = null;
     this.#deps.dialQueue.dial(this.#target, this.settings.connectTimeoutMs, (stream, error) => {
       this.#isDialing = false;
+      this.#wasTried = true;
       if (stream !== null) this.#onConnected(stream);
       else this.#onNotConnected(error ?? 'no connection');
       this.#onTried();
@@ -258,6 +270,7 @@ export class MotanEndpoint implements Endpoint {
     this.#retryMs = FIRST_RETRY_MS;
     const waiting = this.#waiting;
     this.#waiting = [];
+    this.#waitingBytes = 0;
     for (const attempt of waiting) connection.send(attempt);
     this.health.onConnected();
   }
@@ -272,6 +285,7 @@ export class MotanEndpoint implements Endpoint {
       if (!this.settings.lazyInit) this.#isReachable = false;
       const waiting = this.#waiting;
       this.#waiting = [];
+      this.#waitingBytes = 0;
       const nowMs = this.#deps.loop.tick();
       for (const attempt of waiting) {
         this.#deps.loop.timers.remove(attempt);

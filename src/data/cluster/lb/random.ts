@@ -22,12 +22,19 @@ export class RandomBalancer implements LoadBalancer {
   }
 }
 
-/** The first available endpoint from a random start: the peers' second step (spec traffic 7.2). */
+/**
+ * The first available endpoint from a random start: the peers' second step (spec traffic 7.2). When a new list has replaced all nodes
+ * none is available yet: then one that is being connected, where the call waits some milliseconds instead of failing.
+ */
 export function scanAvailable(endpoints: readonly Endpoint[], random: Random): Endpoint | null {
   const start = Math.floor(random() * endpoints.length);
   for (let step = 0; step < endpoints.length; step += 1) {
     const endpoint = endpoints[(start + step) % endpoints.length]!;
     if (endpoint.isAvailable) return endpoint;
+  }
+  for (let step = 0; step < endpoints.length; step += 1) {
+    const endpoint = endpoints[(start + step) % endpoints.length]!;
+    if (endpoint.isConnecting) return endpoint;
   }
   return null;
 }
