@@ -42,6 +42,8 @@ interface Announcement {
   seen: Availability | 'absent';
   /** Stamp of the file as we wrote or last judged it. */
   stamp: string;
+  /** Another live process wrote the file after us. */
+  isTakenOver: boolean;
 }
 
 export class Announcements {
@@ -49,6 +51,8 @@ export class Announcements {
   /** By the path of the node's file: there is one for an identity. */
   readonly #announcements = new Map<string, Announcement>();
   readonly #waiters = new Set<(isTrue: boolean) => void>();
+  /** Those whose turn in the sweeps is still to come. */
+  #sweepLine: [string, Announcement][] = [];
   #working: Promise<void> | null = null;
   #lastError: string | null = null;
   #lastContactMs: number | null = null;
@@ -80,7 +84,14 @@ export class Announcements {
     const before = this.#announcements.get(file);
     if (before === undefined) {
       if (desired === null) return;
-      this.#announcements.set(file, { node, desired, isPending: true, seen: 'absent', stamp: '' });
+      this.#announcements.set(file, {
+        node,
+        desired,
+        isPending: true,
+        seen: 'absent',
+        stamp: '',
+        isTakenOver: false,
+      });
     } else {
       if (before.desired === desired && before.node.toText() === node.toText()) return;
       before.node = node;
@@ -108,17 +119,19 @@ export class Announcements {
     });
   }
 
-  /** Looks whether every file is still as it should be, and repairs; also tries again what failed. */
-  async sweep(isAlive: Liveness): Promise<void> {
-    for (const [file, announcement] of this.#announcements) {
-      if (announcement.isPending) continue;
+  /** Looks whether the next `filesMax` files are still as they should be, and repairs; also tries again what failed. */
+  async sweep(isAlive: Liveness, filesMax: number): Promise<void> {
+    if (this.#working !== null) await this.#working;
+    if (this.#sweepLine.length === 0) this.#sweepLine = [...this.#announcements];
+    for (const [file, announcement] of this.#sweepLine.splice(0, filesMax)) {
+      if (announcement.isPending || this.#announcements.get(file) !== announcement) continue;
       try {
         await this.#check(file, announcement, isAlive);
       } catch (error) {
         this.#onError(file, error);
       }
     }
-    if (this.#hasPending()) await this.work();
+    await this.work();
   }
 
   /** One pass over what is pending; resolves when it has ended, well or not. */
@@ -188,6 +201,7 @@ export class Announcements {
     await writeAtomically(file, text);
     announcement.stamp = await fileStamp(file);
     announcement.seen = desired;
+    announcement.isTakenOver = false;
   }
 
   async #remove(file: string): Promise<void> {
@@ -197,9 +211,9 @@ export class Announcements {
 
   async #check(file: string, announcement: Announcement, isAlive: Liveness): Promise<void> {
     const stamp = await fileStamp(file);
-    if (stamp === announcement.stamp && stamp !== '') {
-      if (announcement.seen === announcement.desired) return;
-    }
+    const isKnown =
+      stamp !== '' && stamp === announcement.stamp && announcement.seen === announcement.desired;
+    if (isKnown && !announcement.isTakenOver) return;
     const there = await readNode(file);
     if (announcement.isPending) return;
     announcement.seen = there?.availability ?? 'absent';
@@ -207,16 +221,17 @@ export class Announcements {
     const isOurs = there !== null && there.owner !== null && isSameProcess(there.owner, self);
     if (isOurs && isAsWanted(there, announcement)) {
       announcement.stamp = stamp;
+      announcement.isTakenOver = false;
       return;
     }
     if (!isOurs && there?.owner && (await isAlive(there.owner))) {
-      if (stamp !== announcement.stamp) {
+      if (!announcement.isTakenOver) {
         logger.warn(
           { file, pid: there.owner.pid },
           'another process has taken over a node that is announced here',
         );
       }
-      announcement.stamp = stamp;
+      announcement.isTakenOver = true;
       return;
     }
     logger.info({ file }, 'a node file was lost or changed and is written again');

@@ -25,6 +25,8 @@ import { ServiceWatch } from './service-watch.js';
 
 /** A dead process disappears, and a lost event is made good, within this and the time of one sweep. */
 const SWEEP_MS = 1000;
+/** Directories and own files that one sweep looks at; more take their turn, so that an idle agent stays idle. */
+const SWEPT_MAX = 256;
 /** Directories looked after at the same time: as many as libuv's pool serves, and some in waiting. */
 const SWEPT_AT_ONCE = 8;
 
@@ -61,6 +63,8 @@ class FileRegistry implements Registry {
   #isScanningNew = false;
   readonly #subscribed = new Map<NodeListener, { readonly refer: MeshUrl; readonly watch: ServiceWatch }>();
   #lastReadMs: number | null = null;
+  /** Watches whose turn in the sweeps is still to come. */
+  #sweepLine: ServiceWatch[] = [];
   #sweepTimer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
@@ -192,10 +196,12 @@ class FileRegistry implements Registry {
 
   async #sweep(): Promise<void> {
     const isAlive = rememberedLiveness(this.#self);
-    await this.#announcements.sweep(isAlive);
-    const watches = [...this.#watches.values()];
-    for (let at = 0; at < watches.length; at += SWEPT_AT_ONCE) {
-      await Promise.all(watches.slice(at, at + SWEPT_AT_ONCE).map((watch) => watch.sweep(isAlive)));
+    await this.#announcements.sweep(isAlive, SWEPT_MAX);
+    for (const watch of this.#watches.values()) await watch.sweepOwners(isAlive);
+    if (this.#sweepLine.length === 0) this.#sweepLine = [...this.#watches.values()];
+    const now = this.#sweepLine.splice(0, SWEPT_MAX);
+    for (let at = 0; at < now.length; at += SWEPT_AT_ONCE) {
+      await Promise.all(now.slice(at, at + SWEPT_AT_ONCE).map((watch) => watch.sweepDirectory()));
     }
   }
 

@@ -48,13 +48,13 @@ export function parseIdentity(value: unknown): ProcessIdentity {
   return { pid: pid as number, startTicks, boot, pidNamespace };
 }
 
+/** Equal for the same process, and only for it. */
+export function processKey({ pid, startTicks, boot, pidNamespace }: ProcessIdentity): string {
+  return `${pid} ${startTicks} ${boot} ${pidNamespace}`;
+}
+
 export function isSameProcess(one: ProcessIdentity, other: ProcessIdentity): boolean {
-  return (
-    one.pid === other.pid &&
-    one.startTicks === other.startTicks &&
-    one.boot === other.boot &&
-    one.pidNamespace === other.pidNamespace
-  );
+  return processKey(one) === processKey(other);
 }
 
 /** Whether `owner` runs, as far as `self` can see. */
@@ -80,7 +80,7 @@ export type Liveness = (owner: ProcessIdentity) => Promise<boolean>;
 export function rememberedLiveness(self: ProcessIdentity): Liveness {
   const answers = new Map<string, Promise<boolean>>();
   return (owner) => {
-    const key = `${owner.pid} ${owner.startTicks} ${owner.boot} ${owner.pidNamespace}`;
+    const key = processKey(owner);
     let answer = answers.get(key);
     if (answer === undefined) {
       answer = isRunning(owner, self);

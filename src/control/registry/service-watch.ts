@@ -3,7 +3,7 @@
  *
  *   event of the directory --> scan          sweep, once a second --> directory changed?  --> scan
  *                                                                 --> an owner is gone?   --> scan
- *                                                                 --> every fifth time    --> scan (files edited in place)
+ *                                                                 --> every tenth time    --> scan (files edited in place)
  *
  * Events make it quick, sweeps make it right: an event that is lost, a directory that is removed and made again, a process
  * that dies without a word. One scan runs at a time; what happens meanwhile causes one more.
@@ -15,7 +15,7 @@ import path from 'node:path';
 import { background, type Logger, type MeshUrl, messageOf, type NodeListener } from '../../core/index.js';
 import { fileErrorCode, makeDirectory, readBounded, TEMPORARY_SUFFIX } from './atomic-file.js';
 import { NODE_FILE_BYTES_MAX, NODE_FILE_SUFFIX, type NodeFile, parseNodeFile } from './node-file.js';
-import { type Liveness, type ProcessIdentity, rememberedLiveness } from './process-identity.js';
+import { type Liveness, type ProcessIdentity, processKey, rememberedLiveness } from './process-identity.js';
 
 /** Files read for one service. What is beyond, in the order of names, is left out and named. */
 export const NODES_MAX = 4096;
@@ -23,7 +23,8 @@ export const NODES_MAX = 4096;
 const STAMP_UNSURE_MS = 100;
 /** Many events at once, as of an agent that announces all its services, cost one scan. */
 const EVENTS_GATHER_MS = 5;
-const SWEEPS_PER_FULL_SCAN = 5;
+/** A file that was edited in place leaves no trace in its directory; where the event was lost, this finds it. */
+const SWEEPS_PER_FULL_SCAN = 10;
 /** What a writer that died between its two steps left behind. */
 const TEMPORARY_LIFE_MS = 60_000;
 
@@ -49,13 +50,15 @@ export class ServiceWatch {
   readonly #deps: ServiceWatchDeps;
   readonly #listeners = new Set<NodeListener>();
   #files: ReadonlyMap<string, ReadFile> = new Map();
+  /** Of the files, each once. */
+  #owners: readonly ProcessIdentity[] = [];
   /** Null before the first scan that could read the directory. */
   #nodes: readonly MeshUrl[] | null = null;
   /** Why the directory cannot be read; null when it can. */
   #trouble: string | null = null;
   #watcher: FSWatcher | null = null;
   /** Inode of the directory that is watched and its state when it was last read. */
-  #watchedInode = '';
+  #watchedInode: string | null = null;
   #directoryStamp: string | null = null;
   #sweepCount = 0;
   #scanning: Promise<void> | null = null;
@@ -105,18 +108,22 @@ export class ServiceWatch {
     await this.scan();
   }
 
-  /** Looks after the directory: see the drawing. */
-  async sweep(isAlive: Liveness): Promise<void> {
+  /** Scans when the process of a node is gone. Costs no look at the directory. */
+  async sweepOwners(isAlive: Liveness): Promise<void> {
+    for (const owner of this.#owners) {
+      if (await isAlive(owner)) continue;
+      await this.scan();
+      return;
+    }
+  }
+
+  /** Scans when the directory may have changed without an event. */
+  async sweepDirectory(): Promise<void> {
     if (this.#isClosed) return;
     this.#sweepCount += 1;
-    await this.#keepWatching();
-    const mustScan =
-      this.#trouble !== null ||
-      this.#sweepCount % SWEEPS_PER_FULL_SCAN === 0 ||
-      this.#directoryStamp === null ||
-      this.#directoryStamp !== (await directoryStamp(this.#deps.directory)) ||
-      !(await this.#ownersRun(isAlive));
-    if (mustScan) await this.scan();
+    const stamp = await this.#keepWatching();
+    const isSure = stamp !== null && stamp === this.#directoryStamp && this.#trouble === null;
+    if (!isSure || this.#sweepCount % SWEEPS_PER_FULL_SCAN === 0) await this.scan();
   }
 
   /** Reads the directory; resolves when what stood there at the time of the call is known. */
@@ -147,7 +154,7 @@ export class ServiceWatch {
   async #scanOnce(): Promise<void> {
     const { directory } = this.#deps;
     // Before the names are read: a change while reading is then seen as one by the next sweep.
-    const stamp = await directoryStamp(directory);
+    const { stamp } = await lookAt(directory);
     let names: string[];
     try {
       names = await readdir(directory);
@@ -161,6 +168,7 @@ export class ServiceWatch {
     const files = await this.#readFiles(names);
     if (this.#isClosed) return;
     this.#files = files;
+    this.#owners = ownersOf(files);
     this.#directoryStamp = stamp;
     this.#trouble = null;
     this.#deps.onContact();
@@ -266,31 +274,29 @@ export class ServiceWatch {
     for (const listener of [...this.#listeners]) listener.onTrouble(message);
   }
 
-  async #ownersRun(isAlive: Liveness): Promise<boolean> {
-    for (const { content } of this.#files.values()) {
-      if (content?.owner && !(await isAlive(content.owner))) return false;
-    }
-    return true;
-  }
-
   /**
    * Watches the directory, made if need be, and again when it has become another one. When that is not possible (no right,
-   * no watch left) the sweeps alone do it.
+   * no watch left) the sweeps alone do it. Gives the stamp of the directory.
    */
-  async #keepWatching(): Promise<void> {
+  async #keepWatching(): Promise<string | null> {
     const { directory, logger } = this.#deps;
+    let look = await lookAt(directory);
     try {
-      if ((await directoryStamp(directory)) === 'ENOENT') await makeDirectory(directory);
-      const { ino } = await stat(directory, { bigint: true });
-      if (this.#isClosed || (this.#watcher !== null && this.#watchedInode === String(ino))) return;
-      this.#watcher?.close();
+      if (look.inode === null) {
+        this.#dropWatcher();
+        await makeDirectory(directory);
+        look = await lookAt(directory);
+      }
+      if (this.#isClosed || (this.#watcher !== null && this.#watchedInode === look.inode)) return look.stamp;
+      this.#dropWatcher();
       this.#watcher = watch(directory, () => this.#onEvent());
       this.#watcher.on('error', () => this.#dropWatcher());
-      this.#watchedInode = String(ino);
+      this.#watchedInode = look.inode;
     } catch (error) {
       this.#dropWatcher();
       logger.debug({ directory, error: messageOf(error) }, 'a directory is swept, not watched');
     }
+    return look.stamp;
   }
 
   #dropWatcher(): void {
@@ -317,13 +323,29 @@ function keepNode(before: NodeFile | null, now: NodeFile): NodeFile {
   return before !== null && before.node.toText() === now.node.toText() ? { ...now, node: before.node } : now;
 }
 
-/** Changes whenever a name in the directory changes. Null while that cannot be relied on. */
-async function directoryStamp(directory: string): Promise<string | null> {
+interface Look {
+  /** Null when there is no directory, or none that we may look at. */
+  readonly inode: string | null;
+  /** Changes whenever a name in the directory changes. Null while that cannot be relied on. */
+  readonly stamp: string | null;
+}
+
+async function lookAt(directory: string): Promise<Look> {
   try {
     const { mtimeNs, mtimeMs, ino } = await stat(directory, { bigint: true });
-    return Date.now() - Number(mtimeMs) < STAMP_UNSURE_MS ? null : `${mtimeNs} ${ino}`;
+    const inode = String(ino);
+    return { inode, stamp: Date.now() - Number(mtimeMs) < STAMP_UNSURE_MS ? null : `${mtimeNs} ${inode}` };
   } catch (error) {
     if (fileErrorCode(error) === '') throw error;
-    return fileErrorCode(error);
+    return { inode: null, stamp: fileErrorCode(error) };
   }
+}
+
+/** Each owner once. */
+function ownersOf(files: ReadonlyMap<string, ReadFile>): readonly ProcessIdentity[] {
+  const owners = new Map<string, ProcessIdentity>();
+  for (const { content } of files.values()) {
+    if (content?.owner) owners.set(processKey(content.owner), content.owner);
+  }
+  return [...owners.values()];
 }
