@@ -1,8 +1,7 @@
 /** `peony check`: reads a configuration as the agent would and prints everything that is wrong with it. Nothing is started. */
 import type { Command } from 'commander';
 import { type AgentFlags, ConfigError, loadConfig, problemText } from '../control/config/index.js';
-import type { AgentConfig } from '../core/agent-config.js';
-import type { Problem } from '../core/problem.js';
+import type { AgentConfig, Problem } from '../core/index.js';
 import { type CommandIo, type LoadFrom, loadOptions, readFlags, takeAgentFlags } from './config-options.js';
 
 export interface CheckOptions {

@@ -9,7 +9,7 @@ import {
   printable,
   problemText,
 } from '../control/config/index.js';
-import { placeText } from '../core/problem.js';
+import { placeText } from '../core/index.js';
 import { type CommandIo, type LoadFrom, loadOptions, readFlags, takeAgentFlags } from './config-options.js';
 
 export interface ConfigOptions {

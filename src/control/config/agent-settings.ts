@@ -4,8 +4,8 @@
  * A value of a wrong type makes motan-go panic. Here it is fatal for what decides where the agent listens, because an
  * agent on another port helps nobody; elsewhere it is an error and the default is used.
  */
-import type { AgentSettings } from '../../core/agent-config.js';
-import { MeshUrl } from '../../core/url.js';
+import type { AgentSettings } from '../../core/index.js';
+import { MeshUrl } from '../../core/index.js';
 import { expectedText } from './check-keys.js';
 import type { LoadContext } from './context.js';
 import { URL_FIELDS } from './entry.js';

@@ -1,5 +1,5 @@
 /** Checks the keys of one map against a table: unknown names that are near a known one, and values that will not be read as written. */
-import { toBool } from '../../core/url.js';
+import { toBool } from '../../core/index.js';
 import type { KeySpec, KeyTable } from './keys.js';
 import { METHOD_KEYS } from './keys.js';
 import { nearestName } from './near.js';

@@ -1,5 +1,5 @@
 /** What the readers of sections share while one configuration is loaded. */
-import type { RegistryConfig } from '../../core/agent-config.js';
+import type { RegistryConfig } from '../../core/index.js';
 import type { EntryDraft } from './entry.js';
 import type { Environment } from './environment.js';
 import type { AgentFlags } from './flags.js';

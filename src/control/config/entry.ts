@@ -4,7 +4,7 @@
  *
  *   basic entry --overridden by--> own entry --then--> derived values (filters, groups, defaults)
  */
-import { MeshUrl } from '../../core/url.js';
+import { MeshUrl } from '../../core/index.js';
 import { checkKeys } from './check-keys.js';
 import type { KeyTable } from './keys.js';
 import { nearestName } from './near.js';

@@ -1,5 +1,5 @@
 /** The environment variables that configure the agent (spec agent 1.3, 6.8), checked and parsed. */
-import type { DirectRpcRule } from '../../core/agent-config.js';
+import type { DirectRpcRule } from '../../core/index.js';
 import type { Problems } from './problems.js';
 
 export type EnvironmentVariables = Readonly<Record<string, string | undefined>>;

@@ -1,7 +1,7 @@
 /** Sections `http-locations` and `http-service` (spec agent 2.13, 2.14; traffic 2.4, 2.5): each broken part is left out alone. */
 import { RE2JS } from 're2js';
-import type { HttpClientConfig, HttpLocationConfig, HttpServiceMethod } from '../../core/agent-config.js';
-import { messageOf } from '../../core/errors.js';
+import type { HttpClientConfig, HttpLocationConfig, HttpServiceMethod } from '../../core/index.js';
+import { messageOf } from '../../core/index.js';
 import type { LoadContext } from './context.js';
 import { sectionOf } from './entry.js';
 import { commaList } from './environment.js';

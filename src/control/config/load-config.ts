@@ -6,8 +6,8 @@
  *
  * A fatal problem ends the load with a ConfigError that carries all problems; anything else loads without the broken entries.
  */
-import type { AgentConfig } from '../../core/agent-config.js';
-import { messageOf } from '../../core/errors.js';
+import type { AgentConfig } from '../../core/index.js';
+import { messageOf } from '../../core/index.js';
 import { readAgentSettings } from './agent-settings.js';
 import type { AgentParts, LoadContext } from './context.js';
 import { readBasics } from './entry.js';

@@ -4,7 +4,7 @@
  * computed only when somebody asks.
  */
 import { LineCounter } from 'yaml';
-import type { Place } from '../../core/problem.js';
+import type { Place } from '../../core/index.js';
 
 export class SourceFile {
   readonly name: string;

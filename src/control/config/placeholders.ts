@@ -3,7 +3,7 @@
  * depth; lists, keys and parts of strings are not.
  */
 import { RE2JS } from 're2js';
-import { messageOf } from '../../core/errors.js';
+import { messageOf } from '../../core/index.js';
 import { nearestName } from './near.js';
 import { type ConfigNode, type MapEntry, MapNode, ScalarNode } from './node.js';
 import type { Problems } from './problems.js';

@@ -1,7 +1,7 @@
 /** Collects what is wrong, so that everything is reported together and not one thing per attempt. */
-import { AgentError } from '../../core/errors.js';
-import type { Place, Problem } from '../../core/problem.js';
-import { placeText } from '../../core/problem.js';
+
+import type { Place, Problem } from '../../core/index.js';
+import { AgentError, placeText } from '../../core/index.js';
 import { type ConfigNode, placeOf, type Spot, shownText } from './node.js';
 
 /** A configuration that cannot be used at all; `problems` holds everything that was found, fatal or not. */

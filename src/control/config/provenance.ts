@@ -2,8 +2,7 @@
  * Where every effective value came from, and which values it overrode: what `peony config --explain` shows. Kept beside the
  * configuration, not in it; texts and places are made when somebody asks.
  */
-import type { Place } from '../../core/problem.js';
-import type { MeshUrl } from '../../core/url.js';
+import type { MeshUrl, Place } from '../../core/index.js';
 import { type EntryDraft, URL_FIELDS } from './entry.js';
 import { HTTP_CLIENT_KEYS, type KeyTable, REFER_KEYS, REGISTRY_KEYS, SERVICE_KEYS } from './keys.js';
 import { nearestName } from './near.js';

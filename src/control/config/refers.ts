@@ -2,7 +2,7 @@
  * Sections `motan-refer` and `http-client`: what is used through the agent (spec agent 2.10, 2.12). A broken entry is reported
  * and left out, the others load.
  */
-import type { HttpClientConfig, ReferConfig } from '../../core/agent-config.js';
+import type { HttpClientConfig, ReferConfig } from '../../core/index.js';
 import { type AgentParts, checkName, type LoadContext } from './context.js';
 import { type Basics, type EntryDraft, readEntries } from './entry.js';
 import { commaList, directRuleFor } from './environment.js';

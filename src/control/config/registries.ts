@@ -1,5 +1,5 @@
 /** Section `motan-registry` (spec agent 2.9), and the check of ids that name its entries. */
-import type { RegistryConfig } from '../../core/agent-config.js';
+import type { RegistryConfig } from '../../core/index.js';
 import type { LoadContext } from './context.js';
 import { type EntryDraft, readEntries } from './entry.js';
 import { commaList, isAddress } from './environment.js';

@@ -2,8 +2,7 @@
  * Section `motan-service`: what is offered through the agent (spec agent 2.11), one service per group. A service whose
  * registries are wrong is still served, as the peers do: local callers and direct registries may depend on it.
  */
-import type { ServiceConfig } from '../../core/agent-config.js';
-import type { MeshUrl } from '../../core/url.js';
+import type { MeshUrl, ServiceConfig } from '../../core/index.js';
 import type { AgentParts, LoadContext } from './context.js';
 import { type Basics, type EntryDraft, readEntries } from './entry.js';
 import { commaList } from './environment.js';

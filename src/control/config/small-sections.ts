@@ -1,5 +1,5 @@
 /** Sections `metrics`, `switchers`, `switcher`, and the top-level meta settings (spec agent 2.4, 9.1, 10). */
-import type { MetricsConfig } from '../../core/agent-config.js';
+import type { MetricsConfig } from '../../core/index.js';
 import type { LoadContext } from './context.js';
 import { sectionOf } from './entry.js';
 import { type EnvironmentVariables, isPort } from './environment.js';

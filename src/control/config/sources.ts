@@ -9,7 +9,7 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { messageOf } from '../../core/errors.js';
+import { messageOf } from '../../core/index.js';
 import { mergeMaps } from './merge.js';
 import type { MapNode, Spot } from './node.js';
 import type { Problems } from './problems.js';

@@ -6,7 +6,7 @@
  * Depth and the size that aliases expand to are bounded, so a small file cannot become a large tree.
  */
 import { isAlias, isMap, isScalar, isSeq, type Node, parseAllDocuments, type YAMLMap } from 'yaml';
-import { messageOf } from '../../core/errors.js';
+import { messageOf } from '../../core/index.js';
 import {
   type ConfigNode,
   ListNode,
