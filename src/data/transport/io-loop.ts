@@ -52,7 +52,7 @@ export class IoLoop {
     this.clock = clock;
     this.nowMs = clock.nowMs();
     this.readView = new DataView(this.readBuffer.buffer, this.readBuffer.byteOffset, READ_BUFFER_BYTES);
-    this.timers = new TimerWheel(() => clock.nowMs());
+    this.timers = new TimerWheel(() => this.tick());
   }
 
   /** Reads the clock for the batch that begins now. */
