@@ -342,9 +342,7 @@ export class Discovery {
       this.#savers.set(key, savers);
     }
     savers.add(watch);
-    const nodes = new Map<string, MeshUrl>();
-    for (const saver of savers) for (const node of saver.savableNodes) nodes.set(node.identity, node);
-    snapshots.save(url.group, url.path, [...nodes.values()]);
+    snapshots.save(url.group, url.path, savers.size === 1 ? watch.savableNodes : joined(savers));
   }
 
   #forgetSaver(watch: ReferWatch): void {
@@ -364,6 +362,13 @@ function causeOf(changed: readonly ReferWatch[]): string {
   return changed.length === 1
     ? `${source}: ${first}`
     : `${source}: ${first}, and ${changed.length - 1} more changed`;
+}
+
+/** The nodes of all, each identity once. */
+function joined(savers: ReadonlySet<ReferWatch>): readonly MeshUrl[] {
+  const nodes = new Map<string, MeshUrl>();
+  for (const saver of savers) for (const node of saver.savableNodes) nodes.set(node.identity, node);
+  return [...nodes.values()];
 }
 
 function quarantined(config: AgentConfig): readonly Problem[] {

@@ -146,6 +146,7 @@ class FileRegistry implements Registry {
       group: refer.group,
       service: refer.path,
       self: this.#self,
+      clock: this.#clock,
       logger: this.#logger,
       onContact: () => {
         this.#lastReadMs = this.#clock.wallMs();

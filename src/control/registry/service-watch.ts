@@ -12,7 +12,14 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { background, type Logger, type MeshUrl, messageOf, type NodeListener } from '../../core/index.js';
+import {
+  background,
+  type Clock,
+  type Logger,
+  type MeshUrl,
+  messageOf,
+  type NodeListener,
+} from '../../core/index.js';
 import { fileErrorCode, makeDirectory, readBounded, TEMPORARY_SUFFIX } from './atomic-file.js';
 import { NODE_FILE_BYTES_MAX, NODE_FILE_SUFFIX, type NodeFile, parseNodeFile } from './node-file.js';
 import { type Liveness, type ProcessIdentity, processKey, rememberedLiveness } from './process-identity.js';
@@ -33,6 +40,8 @@ export interface ServiceWatchDeps {
   readonly group: string;
   readonly service: string;
   readonly self: ProcessIdentity;
+  /** Its wall time is compared with time stamps of files. */
+  readonly clock: Clock;
   readonly logger: Logger;
   /** Told after every scan that could read the directory. */
   onContact(): void;
@@ -154,7 +163,7 @@ export class ServiceWatch {
   async #scanOnce(): Promise<void> {
     const { directory } = this.#deps;
     // Before the names are read: a change while reading is then seen as one by the next sweep.
-    const { stamp } = await lookAt(directory);
+    const { stamp } = await lookAt(directory, this.#deps.clock.wallMs());
     let names: string[];
     try {
       names = await readdir(directory);
@@ -238,7 +247,7 @@ export class ServiceWatch {
     const full = path.join(this.#deps.directory, name);
     try {
       const { mtimeMs } = await stat(full);
-      if (Date.now() - mtimeMs > TEMPORARY_LIFE_MS) await rm(full, { force: true });
+      if (this.#deps.clock.wallMs() - mtimeMs > TEMPORARY_LIFE_MS) await rm(full, { force: true });
     } catch (error) {
       if (fileErrorCode(error) === 'ENOENT') return;
       this.#deps.logger.debug(
@@ -280,12 +289,12 @@ export class ServiceWatch {
    */
   async #keepWatching(): Promise<string | null> {
     const { directory, logger } = this.#deps;
-    let look = await lookAt(directory);
+    let look = await lookAt(directory, this.#deps.clock.wallMs());
     try {
       if (look.inode === null) {
         this.#dropWatcher();
         await makeDirectory(directory);
-        look = await lookAt(directory);
+        look = await lookAt(directory, this.#deps.clock.wallMs());
       }
       if (this.#isClosed || (this.#watcher !== null && this.#watchedInode === look.inode)) return look.stamp;
       this.#dropWatcher();
@@ -330,11 +339,11 @@ interface Look {
   readonly stamp: string | null;
 }
 
-async function lookAt(directory: string): Promise<Look> {
+async function lookAt(directory: string, wallMs: number): Promise<Look> {
   try {
     const { mtimeNs, mtimeMs, ino } = await stat(directory, { bigint: true });
     const inode = String(ino);
-    return { inode, stamp: Date.now() - Number(mtimeMs) < STAMP_UNSURE_MS ? null : `${mtimeNs} ${inode}` };
+    return { inode, stamp: wallMs - Number(mtimeMs) < STAMP_UNSURE_MS ? null : `${mtimeNs} ${inode}` };
   } catch (error) {
     if (fileErrorCode(error) === '') throw error;
     return { inode: null, stamp: fileErrorCode(error) };

@@ -107,6 +107,11 @@ export class SnapshotFiles implements SnapshotStore {
     return this.#writing;
   }
 
+  /** Resolves when no writing is under way. */
+  flushed(): Promise<void> {
+    return this.#writing;
+  }
+
   /** Writes what is left, then nothing any more. */
   async close(): Promise<void> {
     this.#isClosed = true;
