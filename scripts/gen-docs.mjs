@@ -27,7 +27,8 @@ const text = `${lines.join('\n')}\n`;
 
 if (process.argv.includes('--check')) {
   const isFresh = fs.existsSync(target) && fs.readFileSync(target, 'utf8') === text;
-  if (!isFresh) console.error('docs/errors.md is not what src/core/failure-codes.ts says: run node scripts/gen-docs.mjs');
+  if (!isFresh)
+    console.error('docs/errors.md is not what src/core/failure-codes.ts says: run node scripts/gen-docs.mjs');
   process.exitCode = isFresh ? 0 : 1;
 } else {
   fs.writeFileSync(target, text);

@@ -50,6 +50,8 @@ export class Reply {
   readonly bytes: Buffer;
   readonly bodyStart: number;
   readonly bodyEnd: number;
+  /** Over the memory of `bytes`, when the reader has one at hand. */
+  view: DataView | null = null;
   /** True when nobody else changes the bytes later, so that they may be kept without a copy. */
   isOwned = false;
   /** Pooled memory behind the bytes; whoever sends them gives it back. Null for none. */

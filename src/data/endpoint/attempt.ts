@@ -5,18 +5,28 @@
  *        '--------------------------------------^
  */
 import type { WheelTimer } from '../../base/index.js';
-import { type AttemptObserver, type Call, failed, failure } from '../../core/index.js';
-import type { MotanConnection } from './motan-connection.js';
-import type { MotanEndpoint } from './motan-endpoint.js';
+import { type AttemptObserver, type Call, failed, failure, type Reply } from '../../core/index.js';
+
+/** The endpoint that makes the try. */
+interface AttemptOwner {
+  readonly address: string;
+  /** Ends an attempt whose slot and deadline are free already. */
+  finish(attempt: Attempt, reply: Reply, nowMs: number): void;
+}
+
+/** The connection on which the try waits for its answer. */
+interface AttemptSlots {
+  forget(attempt: Attempt): void;
+}
 
 export class Attempt implements WheelTimer {
   readonly call: Call;
   readonly observer: AttemptObserver;
-  readonly endpoint: MotanEndpoint;
+  readonly endpoint: AttemptOwner;
   readonly startedMs: number;
   deadlineMs: number;
   /** Null until sent. */
-  connection: MotanConnection | null = null;
+  connection: AttemptSlots | null = null;
   /** The id towards the node: high word to tell uses of a slot apart, low word with the slot. */
   idHigh = 0;
   slot = -1;
@@ -27,7 +37,7 @@ export class Attempt implements WheelTimer {
   constructor(
     call: Call,
     observer: AttemptObserver,
-    endpoint: MotanEndpoint,
+    endpoint: AttemptOwner,
     startedMs: number,
     deadlineMs: number,
   ) {

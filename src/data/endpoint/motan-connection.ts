@@ -33,7 +33,6 @@ import {
 import { encodeHeartbeat, parseException, parseMetadata } from '../../wire/motan2/index.js';
 import type { ByteStream, StreamOwner } from '../transport/index.js';
 import type { Attempt } from './attempt.js';
-import type { MotanEndpoint } from './motan-endpoint.js';
 import { encodedMetadata, writeRequest } from './request-encoder.js';
 
 const SLOT_BITS = 20;
@@ -50,8 +49,19 @@ const NO_BYTES = Buffer.alloc(0);
 let sequence = (Math.random() * 0x7fffffff) >>> 0;
 let salts = 0;
 
+/** The endpoint that the connection belongs to. */
+export interface ConnectionOwner {
+  readonly address: string;
+  readonly group: string;
+  readonly application: string;
+  readonly frameBytesMax: number;
+  finish(attempt: Attempt, reply: Reply, nowMs: number): void;
+  onHeartbeatAnswer(): void;
+  onConnectionClosed(connection: MotanConnection, error: string | null): void;
+}
+
 export class MotanConnection implements StreamOwner {
-  readonly #endpoint: MotanEndpoint;
+  readonly #endpoint: ConnectionOwner;
   readonly #stream: ByteStream;
   readonly #reader: FrameReader;
   readonly #salt: number;
@@ -65,7 +75,7 @@ export class MotanConnection implements StreamOwner {
   #replyHeadBytes: Buffer = Buffer.alloc(0);
   #unmatched = 0;
 
-  constructor(endpoint: MotanEndpoint, stream: ByteStream, frameBytesMax: number) {
+  constructor(endpoint: ConnectionOwner, stream: ByteStream, frameBytesMax: number) {
     this.#endpoint = endpoint;
     this.#stream = stream;
     this.#reader = new FrameReader(frameBytesMax, stream.loop.buffers);
@@ -227,6 +237,7 @@ export class MotanConnection implements StreamOwner {
       bodyStart,
       bodyEnd,
     );
+    reply.view = reader.view;
     reply.isOwned = reader.isOwnBuffer;
     reply.pooled = reader.pooled;
     reply.address = address;

@@ -63,7 +63,7 @@ export function writeRequest(
   view.setUint32(at, bodyBytes);
   at += 4;
   if (isCopied) {
-    copyBytes(call.bytes, call.bodyStart, call.bodyEnd, bytes, at);
+    copyBytes(call.bytes, call.view, call.bodyStart, call.bodyEnd, bytes, view, at);
     chunk.used = at + bodyBytes;
     return;
   }

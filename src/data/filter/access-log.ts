@@ -41,6 +41,8 @@ export class AccessLogWriter {
   readonly #time = Buffer.alloc(TIME_BYTES);
   #timeMs = -1;
   #secondMs = -1;
+  /** From the monotonic clock of calls to the wall clock; taken anew with every buffer, so that it follows corrections. */
+  #wallOffsetMs: number;
   readonly isStructured: boolean;
   readonly #release = (buffer: Buffer): void => {
     if (this.#free.length < BUFFERS_KEPT_MAX) this.#free.push(buffer);
@@ -51,6 +53,7 @@ export class AccessLogWriter {
     this.#clock = clock;
     this.isStructured = isStructured;
     this.#buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+    this.#wallOffsetMs = clock.wallMs() - clock.nowMs();
   }
 
   get isEnabled(): boolean {
@@ -58,10 +61,10 @@ export class AccessLogWriter {
   }
 
   /** A buffer with `bytes` free, at most BUFFER_BYTES; the line begins at the position that `begin` returns. */
-  begin(bytes: number): number {
+  begin(bytes: number, nowMs: number): number {
     if (this.#used + bytes > BUFFER_BYTES) this.flush();
     const { bytes: buffer, at } = { bytes: this.#buffer, at: this.#used };
-    this.#writeTime(buffer, at);
+    this.#writeTime(buffer, at, nowMs);
     return at + TIME_BYTES;
   }
 
@@ -86,19 +89,20 @@ export class AccessLogWriter {
     this.#buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
     this.#used = 0;
     this.#lines = 0;
+    this.#wallOffsetMs = this.#clock.wallMs() - this.#clock.nowMs();
   }
 
   /** The time as text is made once per second; the milliseconds are written into it. */
-  #writeTime(into: Buffer, at: number): void {
-    const nowMs = Math.floor(this.#clock.wallMs());
-    if (nowMs !== this.#timeMs) {
-      const secondMs = nowMs - (nowMs % 1000);
+  #writeTime(into: Buffer, at: number, nowMs: number): void {
+    const wallMs = Math.floor(nowMs + this.#wallOffsetMs);
+    if (wallMs !== this.#timeMs) {
+      const secondMs = wallMs - (wallMs % 1000);
       if (secondMs !== this.#secondMs) {
         this.#secondMs = secondMs;
         this.#time.write(`${new Date(secondMs).toISOString()}\t`, 'latin1');
       }
-      this.#timeMs = nowMs;
-      const ms = nowMs - secondMs;
+      this.#timeMs = wallMs;
+      const ms = wallMs - secondMs;
       this.#time[20] = 0x30 + Math.floor(ms / 100);
       this.#time[21] = 0x30 + (Math.floor(ms / 10) % 10);
       this.#time[22] = 0x30 + (ms % 10);
@@ -133,11 +137,11 @@ class AccessLogFilter implements Filter {
     const writer = this.#writer;
     if (!writer.isEnabled) return;
     const totalMs = Math.max(0, Math.trunc(nowMs - startedMs));
-    if (writer.isStructured) this.#structuredLine(call, reply, totalMs);
-    else this.#plainLine(call, reply, totalMs);
+    if (writer.isStructured) this.#structuredLine(call, reply, totalMs, nowMs);
+    else this.#plainLine(call, reply, totalMs, nowMs);
   }
 
-  #plainLine(call: Call, reply: Reply, totalMs: number): void {
+  #plainLine(call: Call, reply: Reply, totalMs: number, nowMs: number): void {
     const writer = this.#writer;
     const head = call.head;
     const names = head.logNames ?? logNames(head);
@@ -154,7 +158,7 @@ class AccessLogFilter implements Filter {
       exception.length * 4 +
       256;
     if (most > BUFFER_BYTES) return; // names of megabytes: such a call is not one that any log reader could take
-    let at = writer.begin(most);
+    let at = writer.begin(most, nowMs);
     const into = writer.buffer;
     into.set(start, at);
     at += start.length;
@@ -186,7 +190,7 @@ class AccessLogFilter implements Filter {
   }
 
   /** The field order, blanks and types of the peer's structured log; strings are JSON, so nothing can break a line. */
-  #structuredLine(call: Call, reply: Reply, totalMs: number): void {
+  #structuredLine(call: Call, reply: Reply, totalMs: number, nowMs: number): void {
     const head = call.head;
     const text = (value: string): string => JSON.stringify(Buffer.from(value, 'latin1').toString('utf8'));
     const exception = reply.exception;
@@ -200,7 +204,7 @@ class AccessLogFilter implements Filter {
     const most = TIME_BYTES + this.#start.length + DECIMAL_BYTES_MAX + fields.length * 4;
     if (most > BUFFER_BYTES) return;
     const writer = this.#writer;
-    let at = writer.begin(most);
+    let at = writer.begin(most, nowMs);
     const into = writer.buffer;
     into.set(this.#start, at);
     at = writeSigned64(into, at + this.#start.length, call.idHigh, call.idLow);

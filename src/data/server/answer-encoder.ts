@@ -104,7 +104,7 @@ function writeFrame(
   view.setUint32(at, bodyBytes);
   at += 4;
   if (isBodyCopied) {
-    copyBytes(reply.bytes, bodyStart, bodyEnd, bytes, at);
+    copyBytes(reply.bytes, reply.view, bodyStart, bodyEnd, bytes, view, at);
     chunk.used = at + bodyBytes;
     return;
   }

@@ -33,7 +33,6 @@ import {
 import { encodeHeartbeat, parseMetadata } from '../../wire/motan2/index.js';
 import type { ByteStream, StreamOwner } from '../transport/index.js';
 import { writeAnswer } from './answer-encoder.js';
-import type { MotanServer } from './motan-server.js';
 
 /** Calls of one connection in flight before its reading pauses. */
 const IN_FLIGHT_MAX = 10_000;
@@ -42,8 +41,22 @@ const UNSENT_BYTES_PAUSE = 4 * 1024 * 1024;
 /** Unwritten answers before it is given up: its calls were made, their answers need memory. */
 const UNSENT_BYTES_MAX = 128 * 1024 * 1024;
 
+/** The server that the connection belongs to: it keeps the balance of calls and sends them on their way. */
+export interface CallIntake {
+  readonly frameBytesMax: number;
+  /** One more call has come. It is then carried or refused, at once or later. */
+  begin(): void;
+  carry(call: Call): void;
+  refuse(call: Call, cause: Failure): void;
+  onAnswered(reply: Reply): void;
+  onHeartbeat(): void;
+  onProtocolError(caller: string, error: ProtocolError): void;
+  onSlowReader(caller: string): void;
+  onConnectionClosed(connection: MotanServerConnection): void;
+}
+
 export class MotanServerConnection implements StreamOwner, CallOrigin {
-  readonly #server: MotanServer;
+  readonly #server: CallIntake;
   readonly #stream: ByteStream;
   readonly #reader: FrameReader;
   #head: CallHead | null = null;
@@ -56,7 +69,7 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
   #hasEnded = false;
   #bytesIn = 0;
 
-  constructor(server: MotanServer, stream: ByteStream) {
+  constructor(server: CallIntake, stream: ByteStream) {
     this.#server = server;
     this.#stream = stream;
     this.#reader = new FrameReader(server.frameBytesMax, stream.loop.buffers);
@@ -187,6 +200,7 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
       bodyStart,
       bodyEnd,
     );
+    call.view = reader.view;
     call.isOwned = reader.isOwnBuffer;
     call.pooled = reader.pooled;
     this.#inFlight += 1;

@@ -16,7 +16,7 @@ import {
   type Reply,
 } from '../../core/index.js';
 import { type ByteStream, type IoLoop, Listener } from '../transport/index.js';
-import { MotanServerConnection } from './motan-connection.js';
+import { type CallIntake, MotanServerConnection } from './motan-connection.js';
 
 export interface MotanServerDeps {
   readonly loop: IoLoop;
@@ -27,7 +27,7 @@ export interface MotanServerDeps {
   readonly route: (call: Call) => void;
 }
 
-export class MotanServer {
+export class MotanServer implements CallIntake {
   readonly frameBytesMax: number;
   readonly #state: ListenerState;
   readonly #deps: MotanServerDeps;
@@ -92,7 +92,6 @@ export class MotanServer {
     return left;
   }
 
-  /** One more call has come. It is then carried or refused, at once or later. */
   begin(): void {
     this.#in += 1;
   }
