@@ -4,7 +4,7 @@ import type { KeySpec, KeyTable } from './keys.js';
 import { METHOD_KEYS } from './keys.js';
 import { nearestName } from './near.js';
 import { type ConfigNode, type MapEntry, type MapNode, parameterText, type ScalarNode } from './node.js';
-import type { Problems } from './problems.js';
+import { type Problems, shownValue } from './problems.js';
 
 /** `prefix` is the key of the map. Values of free parameters are looked at for being scalars and rewritten numbers only. */
 export function checkKeys(map: MapNode, prefix: string, table: KeyTable, problems: Problems): void {
@@ -71,8 +71,8 @@ function checkValue(entry: MapEntry, key: string, spec: KeySpec | null, problems
       code: 'rewritten-value',
       key,
       node,
-      message: `without quotes YAML 1.1 reads this as ${JSON.stringify(text)}`,
-      expected: `quotes, if the text as written is meant: "${node.source}"`,
+      message: `without quotes YAML 1.1 reads this as ${JSON.stringify(shownValue(key, text))}`,
+      expected: `quotes, if the text as written is meant: "${shownValue(key, node.source)}"`,
     });
   }
   const trouble = spec === null || text === '' ? null : troubleWith(text, spec);

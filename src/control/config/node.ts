@@ -5,6 +5,7 @@
  */
 import { LineCounter } from 'yaml';
 import type { Place } from '../../core/index.js';
+import { redactTree } from '../../core/index.js';
 
 export class SourceFile {
   readonly name: string;
@@ -119,7 +120,7 @@ const SHOWN_CHARACTERS_MAX = 120;
 
 /** A value for people: scalars as written, the rest abridged JSON. */
 export function shownText(node: ConfigNode): string {
-  const text = node.kind === 'scalar' ? node.source : JSON.stringify(toPlain(node));
+  const text = node.kind === 'scalar' ? node.source : JSON.stringify(redactTree(toPlain(node)));
   return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}...` : text;
 }
 

@@ -1,7 +1,7 @@
 /** Collects what is wrong, so that everything is reported together and not one thing per attempt. */
 
 import type { Place, Problem } from '../../core/index.js';
-import { AgentError, placeText } from '../../core/index.js';
+import { AgentError, isSecretName, placeText, redactText } from '../../core/index.js';
 import { type ConfigNode, placeOf, type Spot, shownText } from './node.js';
 
 /** A configuration that cannot be used at all; `problems` holds everything that was found, fatal or not. */
@@ -80,7 +80,7 @@ export class Problems {
       severity,
       code: finding.code,
       key: finding.key,
-      value: finding.value ?? (node === null ? null : shownText(node)),
+      value: shownValue(finding.key, finding.value ?? (node === null ? null : shownText(node))),
       message: finding.message + via,
       expected: finding.expected ?? null,
       didYouMean: finding.didYouMean ?? null,
@@ -88,6 +88,12 @@ export class Problems {
       entry: finding.entry ?? null,
     });
   }
+}
+
+/** Problems reach logs and the management API, so values of secret keys do not. */
+export function shownValue<T extends string | null>(key: string, value: T): T | string {
+  if (value === null || value === '') return value;
+  return isSecretName(key.slice(key.lastIndexOf('.') + 1)) ? '[redacted]' : redactText(value);
 }
 
 /** One line: `file:line:col: severity: key: message (value ...; expected ...; did you mean ...?)`. Values are quoted, names are not. */

@@ -7,6 +7,7 @@ import { type EntryDraft, URL_FIELDS } from './entry.js';
 import { HTTP_CLIENT_KEYS, type KeyTable, REFER_KEYS, REGISTRY_KEYS, SERVICE_KEYS } from './keys.js';
 import { nearestName } from './near.js';
 import { type ConfigNode, type MapEntry, type MapNode, parameterText, placeOf, shownText } from './node.js';
+import { shownValue } from './problems.js';
 
 export interface Origin {
   readonly kind: 'file' | 'flag' | 'environment' | 'default' | 'derived';
@@ -73,7 +74,7 @@ export class Provenance {
       if (entry.key !== 'motan-agent' && !Object.hasOwn(ENTRY_SECTIONS, entry.key))
         explainTree(entry.key, entry, all);
     }
-    return all;
+    return all.map(withoutSecrets);
   }
 
   /** A key, or all keys below it. A known key that nobody set is explained by its default. Empty when there is nothing. */
@@ -117,6 +118,16 @@ export function fileOrigin(node: ConfigNode, note: string | null = null): Origin
     value: shownText(node),
     place: placeOf(node),
     note: notes.length === 0 ? null : notes.join(', '),
+  };
+}
+
+function withoutSecrets(one: Explanation): Explanation {
+  const hide = (origin: Origin): Origin => ({ ...origin, value: shownValue(one.key, origin.value) });
+  return {
+    key: one.key,
+    value: shownValue(one.key, one.value),
+    origin: hide(one.origin),
+    overrode: one.overrode.map(hide),
   };
 }
 

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { rewriteTrouble } from '../../../../src/control/config/http.js';
 import { ConfigError, problemText } from '../../../../src/control/config/index.js';
-import { brief, load, problemsOf } from './load-fixture.js';
+import { brief, load, loadAll, problemsOf } from './load-fixture.js';
 
 test('every broken entry is reported at its place and left out, the others load', () => {
   const config = load(['-c', 'broken/motan.yaml']);
@@ -152,6 +152,17 @@ function isLoadedOrRefused(path: string): boolean {
     );
   }
 }
+
+test('values of secret keys are neither in problems nor in provenance', () => {
+  withFile((path, write) => {
+    write('motan-registry:\n  r: {protocol: direct, address: "a:1", password: 0123}\n');
+    const { config, provenance } = loadAll(['-c', path]);
+
+    assert.equal(config.problems[0]?.key, 'motan-registry.r.password');
+    assert.ok(!JSON.stringify([config.problems, provenance.all()]).includes('0123'));
+    assert.equal(config.registries.get('r')?.url.text('password'), '83');
+  });
+});
 
 test('an alias bomb is refused before it grows', () => {
   withFile((path, write) => {
