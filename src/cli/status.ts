@@ -1,0 +1,183 @@
+/** `peony status`: what a running agent does and what keeps it from doing more, on one screen. */
+import type { Command } from 'commander';
+import type {
+  ClusterReport,
+  EndpointReport,
+  ListenerReport,
+  LogReport,
+  RegistryReport,
+} from '../core/index.js';
+import { ask, asking, type ManagementOptions, takeManagementOptions, targetOf } from './management-client.js';
+import { ageText, type Cell, type CliIo, durationText, printable, processIo, table } from './output.js';
+
+/** The part of `/v1/status` that is shown. */
+export interface AgentStatus {
+  readonly version: string;
+  readonly status: number;
+  readonly uptimeSeconds: number;
+  readonly application: string;
+  readonly state: { readonly number: number; readonly cause: string; readonly createdAtMs: number } | null;
+  readonly appliedStateNumber: number;
+  readonly listeners: readonly ListenerReport[];
+  readonly clusters: readonly (ClusterReport & {
+    readonly source: string;
+    readonly endpointsAvailable: number;
+  })[];
+  readonly registries: readonly RegistryReport[];
+  readonly quarantined: readonly ShownProblem[];
+  readonly warnings: readonly ShownProblem[];
+  readonly logs: readonly LogReport[];
+}
+
+/** A problem of the configuration as the agent tells it: without the value, with the place as text. */
+export interface ShownProblem {
+  readonly entry: string | null;
+  readonly key: string;
+  readonly message: string;
+  readonly expected: string | null;
+  readonly didYouMean: string | null;
+  readonly place: string;
+}
+
+export function addStatusCommand(program: Command, io: CliIo = processIo): void {
+  takeManagementOptions(
+    program.command('status').description('show what a running agent does, and what is wrong'),
+  )
+    .addHelpText('after', EXAMPLES)
+    .action((options: ManagementOptions) =>
+      asking(io, async () => {
+        const answer = await ask(targetOf(options), '/v1/status');
+        io.out(
+          options.json
+            ? `${JSON.stringify(answer, null, 2)}\n`
+            : statusText(answer as AgentStatus, Date.now()),
+        );
+      }),
+    );
+}
+
+export function statusText(status: AgentStatus, nowMs: number): string {
+  const sections = [
+    headText(status, nowMs),
+    `Listeners\n${listenersText(status.listeners)}`,
+    `Clusters\n${clustersText(status.clusters)}`,
+    `Registries\n${registriesText(status.registries, nowMs)}`,
+  ];
+  if (status.quarantined.length > 0) {
+    sections.push(`Configuration entries that do not serve\n${problemsText(status.quarantined)}`);
+  }
+  if (status.warnings.length > 0) sections.push(`Warnings\n${problemsText(status.warnings)}`);
+  const logs = status.logs.filter((log) => log.trouble !== null || log.linesDropped > 0);
+  if (logs.length > 0) sections.push(`Logs in trouble\n${logsText(logs)}`);
+  return sections.join('\n');
+}
+
+function headText(status: AgentStatus, nowMs: number): string {
+  const serving =
+    status.status === 200 ? '200, in service' : `${status.status}, own services are not offered`;
+  const { state } = status;
+  const lines = [
+    `peony ${status.version}, application ${printable(status.application)}, up ${durationText(status.uptimeSeconds * 1000)}`,
+    `status ${serving}`,
+    state === null
+      ? 'no state yet'
+      : `state ${state.number}, ${ageText(state.createdAtMs, nowMs)}: ${printable(state.cause)}${
+          state.number === status.appliedStateNumber ? '' : ` (state ${status.appliedStateNumber} is applied)`
+        }`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function listenersText(listeners: readonly ListenerReport[]): string {
+  const rows = listeners.map((each) => [
+    each.name,
+    each.address,
+    each.in,
+    each.ok,
+    each.failed,
+    each.shed,
+    each.inFlight,
+    each.connections,
+    each.protocolErrors,
+  ]);
+  const headline = [
+    'name',
+    'address',
+    'calls in',
+    '= ok',
+    '+ failed',
+    '+ shed',
+    '+ in flight',
+    'connections',
+    'bad bytes',
+  ];
+  return table(headline, rows, 'none is open');
+}
+
+function clustersText(clusters: AgentStatus['clusters']): string {
+  const rows: Cell[][] = [];
+  for (const cluster of clusters) {
+    const { available, endpoints, endpointsAvailable } = cluster;
+    const nodes = `${endpointsAvailable} of ${endpoints.length} available`;
+    const source = cluster.source === 'snapshot' ? ', from the snapshot: no registry has answered yet' : '';
+    rows.push([cluster.service, cluster.group, `${nodes}${available ? '' : ', switched off'}${source}`]);
+    for (const endpoint of endpoints) rows.push([`  ${endpoint.address}`, '', endpointText(endpoint)]);
+  }
+  return table(['service, nodes', 'group', 'state'], rows, 'none: the configuration has no refers');
+}
+
+/** For one that is not available, why. */
+function endpointText(endpoint: EndpointReport): string {
+  const { available, lastError, errorCount, keepaliveType } = endpoint;
+  const load = `${endpoint.connections} connections, ${endpoint.inFlight} in flight`;
+  const errors = errorCount > 0 ? `, ${errorCount} errors in a row` : '';
+  if (available)
+    return `available, ${load}${errors}${errorCount > 0 && lastError !== null ? `, last: ${lastError}` : ''}`;
+  const reason =
+    keepaliveType === 2 ? 'the node does not provide the service' : (lastError ?? 'no connection yet');
+  return `NOT AVAILABLE: ${reason}${errors}`;
+}
+
+function registriesText(registries: readonly RegistryReport[], nowMs: number): string {
+  const rows = registries.map((each) => [
+    each.id,
+    each.protocol,
+    each.address,
+    ageText(each.lastContactMs, nowMs),
+    `${each.subscribed.length} watched, ${each.announced.length} announced`,
+    each.lastError === null ? 'none' : each.lastError,
+  ]);
+  return table(
+    ['id', 'protocol', 'address', 'last answer', 'services', 'trouble'],
+    rows,
+    'none is configured',
+  );
+}
+
+function problemsText(problems: readonly ShownProblem[]): string {
+  const lines = problems.map(({ place, entry, key, message, expected, didYouMean }) => {
+    const more = [
+      expected === null ? '' : `; expected ${expected}`,
+      didYouMean === null ? '' : `; did you mean ${didYouMean}?`,
+    ].join('');
+    return `  ${printable(place)}: ${printable(entry ?? key)}: ${printable(message + more)}\n`;
+  });
+  return lines.join('');
+}
+
+function logsText(logs: readonly LogReport[]): string {
+  const rows = logs.map((each) => [each.name, each.target, each.linesDropped, each.trouble ?? 'over']);
+  return table(['log', 'target', 'lines dropped', 'trouble'], rows, 'none');
+}
+
+const EXAMPLES = `
+The calls of a listener always add up: calls in = ok + failed + shed + in flight. "ok" is every answer of a service, exceptions
+included; "failed" was answered by the agent; "shed" was refused at once because a bound was reached.
+
+Exit code: 0; 3 when no agent answers there.
+
+Examples:
+  $ peony status
+  $ peony status --mport 8003 --json | jq '.clusters[] | select(.endpointsAvailable == 0).service'
+  $ peony status --unix /run/peony/management.sock
+`;
