@@ -57,7 +57,9 @@ test('callers that use the same ids do not get the answers of each other', async
   const callers = await Promise.all(Array.from({ length: 20 }, () => made.caller()));
 
   for (let id = 1n; id <= 50n; id += 1n) {
-    callers.forEach((caller, index) => caller.send(request({ id, body: Buffer.from(`${index}/${id}`) })));
+    for (const [index, caller] of callers.entries()) {
+      caller.send(request({ id, body: Buffer.from(`${index}/${id}`) }));
+    }
   }
 
   for (const [index, caller] of callers.entries()) {
