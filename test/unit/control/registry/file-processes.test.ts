@@ -16,7 +16,7 @@ interface Shared {
   readonly directory: string;
   readonly watch: Watch;
   /** Starts a process that announces a node on this port, and waits until it has. */
-  announcer(port: number): Promise<ChildProcess>;
+  announcer(port: number, parameter?: string): Promise<ChildProcess>;
 }
 
 async function share(t: TestContext): Promise<Shared> {
@@ -31,8 +31,8 @@ async function share(t: TestContext): Promise<Shared> {
   });
   const watch = new Watch();
   watch.subscription = registry.subscribe(REFER, watch);
-  const announcer = async (port: number): Promise<ChildProcess> => {
-    const node = `motan2://127.0.0.1:${port}/com.x.Echo?group=g1`;
+  const announcer = async (port: number, parameter = 'by=it'): Promise<ChildProcess> => {
+    const node = `motan2://127.0.0.1:${port}/com.x.Echo?group=g1&${parameter}`;
     const child = spawn(process.execPath, ['--import', 'tsx', ANNOUNCER, directory, node], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
@@ -91,13 +91,12 @@ test('a node that a second process has taken over stays when the first one ends'
 
 test('a node comes back to the first process when the second, which had taken it over, is killed', async (t) => {
   const { watch, announcer } = await share(t);
-  await announcer(8001);
-  const second = await announcer(8001);
-  await watch.until(() => watch.nodes.length === 1);
+  await announcer(8001, 'by=first');
+  const second = await announcer(8001, 'by=second');
+  await watch.until(() => watch.nodes[0]?.text('by') === 'second');
 
   await end(second, 'SIGKILL');
-  await watch.until(() => watch.nodes.length === 0);
-  await watch.until(() => watch.nodes.length === 1);
+  await watch.until(() => watch.nodes[0]?.text('by') === 'first');
 
   assert.deepEqual(watch.ports(), [8001]);
 });
