@@ -194,7 +194,7 @@ export class MotanConnection implements StreamOwner {
       this.#stream.close(`unreadable answer: ${error.message}`);
       return null;
     }
-    return reader.readTarget();
+    return reader.readTarget() ?? (reader.expectsLarge ? this.#stream.loop.headBuffer : null);
   }
 
   #onFrame(): void {

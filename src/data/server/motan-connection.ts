@@ -173,7 +173,7 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
       this.#isInFlightPaused = true;
       this.#pause();
     }
-    return reader.readTarget();
+    return reader.readTarget() ?? (reader.expectsLarge ? this.#stream.loop.headBuffer : null);
   }
 
   #onFrame(): void {

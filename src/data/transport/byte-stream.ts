@@ -13,7 +13,10 @@ import type { WheelTimer } from '../../base/index.js';
 import { CHUNK_BYTES, type Chunk, type Flushable, type IoLoop } from './io-loop.js';
 
 export interface StreamOwner {
-  /** `length` new bytes at the start of `input`, valid until this returns. Returns where the next read should go, or null. */
+  /**
+   * `length` new bytes at the start of `input`, valid until this returns. Returns where the next read should go (memory of its own, or the loop's
+   * `headBuffer`), or null for the shared buffer.
+   */
   onBytes(input: Buffer, view: DataView, length: number): Buffer | null;
   /** `length` bytes have been read into the buffer that the last `onBytes` returned. */
   onDirectBytes(length: number): Buffer | null;

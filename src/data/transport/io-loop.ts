@@ -12,6 +12,8 @@ import { Inflater } from './inflater.js';
 
 /** Large enough for a batch of 16 KiB messages; small enough to stay in the cache. */
 export const READ_BUFFER_BYTES = 256 * 1024;
+/** Header and metadata of nearly every message. */
+const HEAD_BYTES = 4096;
 export const CHUNK_BYTES = 64 * 1024;
 /** 16 MiB. Untouched pages of a chunk cost nothing, so short writes keep little memory. */
 const CHUNKS_KEPT_MAX = 256;
@@ -38,6 +40,8 @@ export class IoLoop {
   readonly timers: TimerWheel;
   readonly readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   readonly readView: DataView;
+  /** The front of the read buffer: for a short read that is to show only the sizes of a large message. */
+  readonly headBuffer: Buffer;
   readonly buffers = new BufferPool();
   readonly inflater = new Inflater();
   /** Monotonic ms, read once per batch of bytes: everything one batch causes happens at the same time. */
@@ -52,6 +56,7 @@ export class IoLoop {
     this.clock = clock;
     this.nowMs = clock.nowMs();
     this.readView = new DataView(this.readBuffer.buffer, this.readBuffer.byteOffset, READ_BUFFER_BYTES);
+    this.headBuffer = this.readBuffer.subarray(0, HEAD_BYTES);
     this.timers = new TimerWheel(() => this.tick());
   }
 

@@ -141,8 +141,10 @@ export class RawStream extends ByteStream {
     const loop = this.loop;
     loop.tick();
     const before = this.#target;
-    const target =
-      before === null ? owner.onBytes(loop.readBuffer, loop.readView, length) : owner.onDirectBytes(length);
+    const isShared = before === null || before === loop.headBuffer;
+    const target = isShared
+      ? owner.onBytes(loop.readBuffer, loop.readView, length)
+      : owner.onDirectBytes(length);
     if (target === before) return undefined;
     this.#target = target;
     return target ?? loop.readBuffer;

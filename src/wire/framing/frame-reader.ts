@@ -29,6 +29,8 @@ const SKIP_FACTOR_MAX = 64;
 const POOLED_BYTES_MIN = 64 * 1024;
 /** Below this much missing, reading into the shared buffer and copying is cheaper than a read of its own. */
 const DIRECT_READ_BYTES_MIN = 32 * 1024;
+/** A peer that has sent a large message gets memory for the next one up to that size at once, but no more than this. */
+const TRUSTED_BYTES_MAX = 2 * 1024 * 1024;
 
 const NO_BYTES = Buffer.alloc(0);
 const NO_VIEW = new DataView(new ArrayBuffer(0));
@@ -70,6 +72,8 @@ export class FrameReader {
   /** Whole size of the frame in pieces; 0 while its sizes have not come. */
   #gatherSize = 0;
   #isGatherPooled = false;
+  /** Size of the last frame if it was large; 0 otherwise. */
+  #lastLargeBytes = 0;
   /** Bytes to drop of an oversize frame. */
   #skip = 0;
   /** An oversize metadata block was dropped and its body size, four bytes, comes next. */
@@ -111,6 +115,14 @@ export class FrameReader {
     return end - this.#gathered < DIRECT_READ_BYTES_MIN ? null : gather.subarray(this.#gathered, end);
   }
 
+  /**
+   * True between large frames: a short read then shows the sizes of the next one, whose rest is read in place, so that hardly
+   * anything is copied.
+   */
+  get expectsLarge(): boolean {
+    return this.#gather === null && this.#lastLargeBytes > 0;
+  }
+
   /** Moves to the next whole frame. False when more bytes are needed; what is left of the input is then kept. */
   next(): boolean {
     if (this.#skip > 0 || this.#skipBodyNext) {
@@ -127,6 +139,7 @@ export class FrameReader {
       return false;
     }
     this.#at = at + size;
+    this.#lastLargeBytes = 0;
     this.#show(this.#input, this.#inputView, at, size);
     this.isOwnBuffer = false;
     this.pooled = null;
@@ -212,7 +225,7 @@ export class FrameReader {
 
   #startGathering(size: number): void {
     const have = this.#inputEnd - this.#at;
-    this.#gather = this.#allocate(gatherCapacity(size, have));
+    this.#gather = this.#allocate(gatherCapacity(size, have, this.#lastLargeBytes));
     this.#gathered = 0;
     this.#gatherSize = size;
     this.#takeInput(have);
@@ -236,6 +249,7 @@ export class FrameReader {
         this.#show(gather, view, 0, size);
         this.isOwnBuffer = true;
         this.pooled = this.#isGatherPooled ? gather : null;
+        this.#lastLargeBytes = size >= POOLED_BYTES_MIN ? Math.min(size, TRUSTED_BYTES_MAX) : 0;
         this.#gather = null;
         this.#gathered = 0;
         return true;
@@ -243,8 +257,10 @@ export class FrameReader {
       this.#gatherSize = size;
       if (this.#at === this.#inputEnd) return false;
       const wanted = this.#wantedBytes(gather, view, size);
-      if (gather.length < wanted)
-        this.#growTo(gatherCapacity(wanted, this.#gathered + this.#inputEnd - this.#at));
+      if (gather.length < wanted) {
+        const have = this.#gathered + this.#inputEnd - this.#at;
+        this.#growTo(gatherCapacity(wanted, have, this.#lastLargeBytes));
+      }
       this.#takeInput(wanted - this.#gathered);
     }
   }
@@ -309,10 +325,10 @@ export class FrameReader {
 }
 
 /**
- * Memory for a frame of `size` bytes (0 if not known) of which `have` are here: all of it when a quarter has come or it
- * is small, otherwise four times what is here, so that a size alone costs nothing.
+ * Memory for a frame of `size` bytes (0 if not known) of which `have` are here: all of it when a quarter has come, when it is
+ * small, or when the peer has sent as much before; otherwise four times what is here, so that a size alone costs nothing.
  */
-function gatherCapacity(size: number, have: number): number {
+function gatherCapacity(size: number, have: number, trusted: number): number {
   const generous = Math.max(GATHER_BYTES_MIN, have * 4);
-  return size === 0 ? generous : Math.min(size, Math.max(generous, 4096));
+  return size === 0 ? generous : Math.min(size, Math.max(generous, trusted, 4096));
 }
