@@ -14,13 +14,19 @@ export interface Endpoint {
   readonly group: string;
   /** False while nobody should choose it: not connected, too many errors in a row, or closing. */
   readonly isAvailable: boolean;
-  /** True until the first try to connect has ended. Calls may be started and wait for it: for when nobody is available. */
-  readonly isConnecting: boolean;
+  /**
+   * Worth a try when nobody is available: its first try to connect has not ended, or it was connected and lost that. A call
+   * that is started waits for the next connection, or learns at once that there is none.
+   */
+  readonly isLastResort: boolean;
   readonly inFlight: number;
   /** Starts one try. `observer` is told exactly once, possibly before this returns. */
   start(call: Call, observer: AttemptObserver): void;
-  /** Takes no new calls, finishes those begun within the longest timeout, then closes its connections. */
-  close(): void;
+  /**
+   * Takes no new calls, finishes those begun, then closes its connections. What is left after `withinMs` fails.
+   * @param withinMs default: a little more than the longest timeout
+   */
+  close(withinMs?: number): void;
   /** Resolves when the first try to connect has ended, well or not. */
   whenTried(): Promise<void>;
   report(): EndpointReport;
@@ -35,7 +41,7 @@ export type EndpointFactory = (cluster: ClusterState, endpoint: EndpointState) =
 /** Chooses among the endpoints of a cluster. `refresh` gives the list, shuffled, whenever it changes. */
 export interface LoadBalancer {
   refresh(endpoints: readonly Endpoint[]): void;
-  /** An available endpoint, or null when there is none. */
+  /** An available endpoint, else a last resort, or null when there is neither. */
   pick(call: Call): Endpoint | null;
 }
 

@@ -114,7 +114,7 @@ class MotanDataPlane implements DataPlane {
 
   async drain(withinMs: number): Promise<number> {
     const left = await Promise.all([...this.#servers.values()].map((server) => server.drain(withinMs)));
-    for (const cluster of this.#clusters.values()) cluster.close();
+    for (const cluster of this.#clusters.values()) cluster.close(0);
     this.#clusters = new Map();
     this.#accessLog.flush();
     this.#loop.close();

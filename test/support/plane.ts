@@ -260,17 +260,26 @@ export class Scene {
  * tests one after the other, so what is counted is this test's own.
  */
 export async function scene(t: TestContext, options: SceneOptions = {}): Promise<Scene> {
+  const known = scenes.get(t);
+  if (known !== undefined) {
+    const another = await Scene.create(options);
+    known.push(another);
+    return another;
+  }
   const before = resources();
-  const made = await Scene.create(options);
+  const made = [await Scene.create(options)];
+  scenes.set(t, made);
   t.after(async () => {
-    await made.close();
+    for (const open of made.reverse()) await open.close();
     await until('all sockets and timers are gone', () => {
       const now = resources();
       return now.sockets <= before.sockets && now.timers <= before.timers + 1;
     });
   });
-  return made;
+  return made[0]!;
 }
+
+const scenes = new WeakMap<TestContext, Scene[]>();
 
 /** What keeps this process busy. One timer is the one of `until` itself. */
 function resources(): { sockets: number; timers: number } {

@@ -93,8 +93,9 @@ export class Cluster implements CallObserver {
     if (lbBefore !== this.#lb) lbBefore.refresh(shuffled(this.endpoints(), this.#deps.random));
   }
 
-  close(): void {
-    for (const { endpoint } of this.#members.values()) endpoint.close();
+  /** As `Endpoint.close`. */
+  close(withinMs?: number): void {
+    for (const { endpoint } of this.#members.values()) endpoint.close(withinMs);
     this.#members.clear();
     this.#lb.refresh([]);
   }

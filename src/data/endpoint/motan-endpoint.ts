@@ -74,6 +74,7 @@ export class MotanEndpoint implements Endpoint {
   #retryTimer: NodeJS.Timeout | null = null;
   /** False while the last word of the network was "no". */
   #isReachable: boolean;
+  #wasConnected = false;
   #isClosing = false;
   #lastError: string | null = null;
   #wasTried: boolean;
@@ -112,8 +113,8 @@ export class MotanEndpoint implements Endpoint {
     return this.#isReachable && !this.#isClosing && this.health.isGood;
   }
 
-  get isConnecting(): boolean {
-    return !this.#wasTried && !this.#isClosing;
+  get isLastResort(): boolean {
+    return (!this.#wasTried || this.#wasConnected) && !this.#isClosing && this.health.isGood;
   }
 
   get inFlight(): number {
@@ -163,14 +164,14 @@ export class MotanEndpoint implements Endpoint {
     attempt.observer.onAttemptDone(call, reply, this);
   }
 
-  close(): void {
+  close(withinMs?: number): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
     if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
     this.health.close();
     this.#onTried();
     const longestMs = Math.max(this.settings.requestTimeoutMs * 2, this.settings.maxTimeoutMs);
-    this.#closeWhenIdle(this.#deps.loop.clock.nowMs() + longestMs + CLOSE_GRACE_MS);
+    this.#closeWhenIdle(this.#deps.loop.clock.nowMs() + (withinMs ?? longestMs + CLOSE_GRACE_MS));
   }
 
   report(): EndpointReport {
@@ -267,6 +268,7 @@ export class MotanEndpoint implements Endpoint {
     }
     this.#connections.push(connection);
     this.#isReachable = true;
+    this.#wasConnected = true;
     this.#retryMs = FIRST_RETRY_MS;
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -283,19 +285,24 @@ export class MotanEndpoint implements Endpoint {
     const isDown = this.#connections.length === 0;
     if (isDown) {
       if (!this.settings.lazyInit) this.#isReachable = false;
-      const waiting = this.#waiting;
-      this.#waiting = [];
-      this.#waitingBytes = 0;
-      const nowMs = this.#deps.loop.tick();
-      for (const attempt of waiting) {
-        this.#deps.loop.timers.remove(attempt);
-        this.finish(attempt, this.#noConnection(), nowMs);
-      }
+      this.#failWaiting();
     }
     // A lazy endpoint is dialled by its calls; everyone else is looked for in the background.
     if (this.#isClosing || !isDown || this.settings.lazyInit || this.#isDialing) return;
     this.#retryTimer = setTimeout(() => this.#dial(), this.#retryMs);
-    this.#retryMs = Math.min(this.#retryMs * 2, this.settings.connectRetryMs, RETRY_MS_MAX);
+    const { connectRetryMs, keepaliveIntervalMs } = this.settings;
+    this.#retryMs = Math.min(this.#retryMs * 2, connectRetryMs, keepaliveIntervalMs, RETRY_MS_MAX);
+  }
+
+  #failWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    const nowMs = this.#deps.loop.tick();
+    for (const attempt of waiting) {
+      this.#deps.loop.timers.remove(attempt);
+      this.finish(attempt, this.#noConnection(), nowMs);
+    }
   }
 
   #noConnection(): Reply {
@@ -314,5 +321,6 @@ export class MotanEndpoint implements Endpoint {
       return;
     }
     for (const connection of [...this.#connections]) connection.close(null);
+    this.#failWaiting();
   }
 }

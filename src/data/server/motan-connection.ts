@@ -67,6 +67,7 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
   #isUnsentPaused = false;
   #isInFlightPaused = false;
   #hasEnded = false;
+  #isDraining = false;
   #bytesIn = 0;
 
   constructor(server: CallIntake, stream: ByteStream) {
@@ -88,11 +89,15 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
     return this.#stream.bytesOut;
   }
 
-  /** Takes no more calls; closes when those in flight are answered. */
+  /** Says the end when the calls in flight are answered; those that come until then are refused. */
   drain(): void {
-    this.#hasEnded = true;
-    this.#stream.pauseReading();
-    if (this.#inFlight === 0) this.#stream.closeWhenWritten();
+    this.#isDraining = true;
+    this.#endWhenAnswered();
+  }
+
+  /** True when a draining connection has said all it had to say. */
+  get hasSaidAll(): boolean {
+    return this.#isDraining && this.#inFlight === 0 && this.#stream.pendingBytes === 0;
   }
 
   close(reason: string | null): void {
@@ -101,6 +106,7 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
 
   onBytes(input: Buffer, view: DataView, length: number): Buffer | null {
     this.#bytesIn += length;
+    if (this.#isDraining && this.#inFlight === 0) return null; // the end is said: no answer could follow
     this.#reader.push(input, view, length);
     return this.#readFrames();
   }
@@ -113,7 +119,7 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
 
   onEnd(): void {
     this.#hasEnded = true;
-    if (this.#inFlight === 0) this.#stream.closeWhenWritten();
+    this.#endWhenAnswered();
   }
 
   onDrained(): void {
@@ -150,7 +156,14 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
       this.#isInFlightPaused = false;
       this.#resume();
     }
-    if (this.#hasEnded && this.#inFlight === 0) stream.closeWhenWritten();
+    if (this.#hasEnded || this.#isDraining) this.#endWhenAnswered();
+  }
+
+  /** A draining connection is only half-closed: closing with requests unread would reset it and take back its last answers. */
+  #endWhenAnswered(): void {
+    if (this.#inFlight > 0) return;
+    if (this.#hasEnded) this.#stream.closeWhenWritten();
+    else this.#stream.end();
   }
 
   #readFrames(): Buffer | null {

@@ -18,6 +18,10 @@ import {
 import { type ByteStream, type IoLoop, Listener } from '../transport/index.js';
 import { type CallIntake, MotanServerConnection } from './motan-connection.js';
 
+/** A draining connection stays half-closed for this long, so that its peer reads the last answers before the close. */
+const LINGER_MS = 100;
+const DRAIN_LOOK_MS = 5;
+
 export interface MotanServerDeps {
   readonly loop: IoLoop;
   readonly logger: Logger;
@@ -46,7 +50,6 @@ export class MotanServer implements CallIntake {
   /** Of connections that are gone. */
   #bytesIn = 0;
   #bytesOut = 0;
-  #onIdle: (() => void) | null = null;
 
   constructor(state: ListenerState, deps: MotanServerDeps) {
     this.#state = state;
@@ -78,18 +81,29 @@ export class MotanServer implements CallIntake {
     this.#isDraining = true;
     this.#listener.close();
     for (const connection of this.#connections) connection.drain();
-    if (this.#connections.size > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, withinMs);
-        this.#onIdle = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
+    await this.#whenSaidAll(withinMs);
     const left = this.inFlight;
     for (const connection of [...this.#connections]) connection.close('the agent stops');
     return left;
+  }
+
+  /** Until all connections are closed, or have said all and their peers had LINGER_MS to read it; at most `withinMs`. */
+  #whenSaidAll(withinMs: number): Promise<void> {
+    const { clock } = this.#deps.loop;
+    const untilMs = clock.nowMs() + withinMs;
+    let lingerUntilMs = Number.POSITIVE_INFINITY;
+    return new Promise((resolve) => {
+      const look = (): void => {
+        const nowMs = clock.nowMs();
+        const isSaid = [...this.#connections].every((connection) => connection.hasSaidAll);
+        if (isSaid && lingerUntilMs > untilMs) lingerUntilMs = nowMs + LINGER_MS;
+        if (this.#connections.size > 0 && nowMs < Math.min(untilMs, lingerUntilMs)) return;
+        clearInterval(timer);
+        resolve();
+      };
+      const timer = setInterval(look, DRAIN_LOOK_MS);
+      look();
+    });
   }
 
   begin(): void {
@@ -140,7 +154,6 @@ export class MotanServer implements CallIntake {
     this.#connections.delete(connection);
     this.#bytesIn += connection.bytesIn;
     this.#bytesOut += connection.bytesOut;
-    if (this.#connections.size === 0) this.#onIdle?.();
   }
 
   report(): ListenerReport {
