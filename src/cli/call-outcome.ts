@@ -11,7 +11,7 @@ import {
   simpleToJson,
 } from '../wire/serialization/index.js';
 import type { CallAnswer, CallRequest } from './motan-client.js';
-import { EXIT_EXCEPTION, EXIT_FAILURE, EXIT_OK, measuredMs, printable } from './output.js';
+import { EXIT_EXCEPTION, EXIT_FAILURE, EXIT_OK, measuredMs, printable, roundedMs } from './output.js';
 
 const UNZIPPED_BYTES_MAX = 64 * 1024 * 1024;
 const JSON_TEXT = 2;
@@ -56,7 +56,7 @@ export function outcomeOf(answer: CallAnswer, isTyped: boolean): CallOutcome {
     requestId: String(answer.requestId),
     requestBytes: answer.requestBytes,
     answerBytes: answer.answerBytes,
-    timeMs: answer.elapsedMs,
+    timeMs: roundedMs(answer.elapsedMs),
     metadata: toPlain(metadata),
   };
   const text = metadata.text('M_e');
@@ -183,10 +183,10 @@ export class CallSummary {
   readonly #troubles = new Map<string, number>();
 
   add(outcome: CallOutcome): void {
+    this.#times[this.#calls % TIMES_KEPT] = outcome.timeMs;
     if (outcome.outcome === 'ok') this.#counts.ok += 1;
     else if (outcome.outcome === 'exception') this.#counts.exceptions += 1;
     else this.#counts.failures += 1;
-    this.#times[this.#calls % TIMES_KEPT] = outcome.timeMs;
     if (outcome.outcome !== 'failure') {
       const node = outcome.node ?? 'unknown';
       this.#nodes.set(node, (this.#nodes.get(node) ?? 0) + 1);

@@ -16,7 +16,7 @@ import {
 import { type CallOutcome, CallSummary, describe, exitCodeOf, outcomeOf } from './call-outcome.js';
 import { parsePort } from './management-client.js';
 import { type CallRequest, type CallTarget, MotanClient, targetText } from './motan-client.js';
-import { type CliIo, EXIT_FAILURE, printable, processIo } from './output.js';
+import { type CliIo, EXIT_FAILURE, printable, processIo, roundedMs } from './output.js';
 
 const FORWARD_PORT_DEFAULT = 9981;
 /** Longer than the timeouts of real services, short enough for somebody who waits. */
@@ -157,7 +157,11 @@ class Caller {
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;
       const { code, message } = error;
-      return { outcome: 'failure', failure: { code, message }, timeMs: performance.now() - startedMs };
+      return {
+        outcome: 'failure',
+        failure: { code, message },
+        timeMs: roundedMs(performance.now() - startedMs),
+      };
     }
   }
 

@@ -76,3 +76,13 @@ export function ageText(sinceMs: number | null, nowMs: number): string {
 export function measuredMs(ms: number): string {
   return `${ms < 10 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : ms.toFixed(0)} ms`;
 }
+
+/** Milliseconds for programs: microseconds are the finest that means something. */
+export function roundedMs(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
+}
+
+/** `1 connection`, `2 connections`. */
+export function countText(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

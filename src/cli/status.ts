@@ -8,7 +8,16 @@ import type {
   RegistryReport,
 } from '../core/index.js';
 import { ask, asking, type ManagementOptions, takeManagementOptions, targetOf } from './management-client.js';
-import { ageText, type Cell, type CliIo, durationText, printable, processIo, table } from './output.js';
+import {
+  ageText,
+  type Cell,
+  type CliIo,
+  countText,
+  durationText,
+  printable,
+  processIo,
+  table,
+} from './output.js';
 
 /** The part of `/v1/status` that is shown. */
 export interface AgentStatus {
@@ -74,7 +83,9 @@ export function statusText(status: AgentStatus, nowMs: number): string {
 
 function headText(status: AgentStatus, nowMs: number): string {
   const serving =
-    status.status === 200 ? '200, in service' : `${status.status}, own services are not offered`;
+    status.status === 200
+      ? '200: the services of this machine are announced'
+      : `${status.status}: the services of this machine are not announced; calls through the agent are carried all the same`;
   const { state } = status;
   const lines = [
     `peony ${status.version}, application ${printable(status.application)}, up ${durationText(status.uptimeSeconds * 1000)}`,
@@ -129,8 +140,8 @@ function clustersText(clusters: AgentStatus['clusters']): string {
 /** For one that is not available, why. */
 function endpointText(endpoint: EndpointReport): string {
   const { available, lastError, errorCount, keepaliveType } = endpoint;
-  const load = `${endpoint.connections} connections, ${endpoint.inFlight} in flight`;
-  const errors = errorCount > 0 ? `, ${errorCount} errors in a row` : '';
+  const load = `${countText(endpoint.connections, 'connection')}, ${endpoint.inFlight} in flight`;
+  const errors = errorCount > 0 ? `, ${countText(errorCount, 'error')} in a row` : '';
   if (available)
     return `available, ${load}${errors}${errorCount > 0 && lastError !== null ? `, last: ${lastError}` : ''}`;
   const reason =
