@@ -269,8 +269,8 @@ export class Agent implements ManagementView {
     if (left > 0) logger.warn({ calls: left }, 'calls were left unfinished');
     await this.#management?.close();
     await this.#discovery.close();
-    await this.#snapshots.close();
     await Promise.all([...new Set(this.#registries.values())].map((registry) => registry.close()));
+    await this.#snapshots.close();
     logger.info({ unfinished: left }, 'stopped');
     await this.#accessLog.close();
     await this.#mainLog.close();

@@ -23,18 +23,16 @@ export class RandomBalancer implements LoadBalancer {
 }
 
 /**
- * The first available endpoint from a random start: the peers' second step (spec traffic 7.2). When a new list has replaced all nodes
- * none is available yet: then one that is being connected, where the call waits some milliseconds instead of failing.
+ * The first available endpoint from a random start: the peers' second step (spec traffic 7.2). When none is
+ * available, because a new list has just replaced all nodes or the only one was lost, a last resort is better than an answer of ours.
  */
 export function scanAvailable(endpoints: readonly Endpoint[], random: Random): Endpoint | null {
   const start = Math.floor(random() * endpoints.length);
+  let lastResort: Endpoint | null = null;
   for (let step = 0; step < endpoints.length; step += 1) {
     const endpoint = endpoints[(start + step) % endpoints.length]!;
     if (endpoint.isAvailable) return endpoint;
+    if (lastResort === null && endpoint.isLastResort) lastResort = endpoint;
   }
-  for (let step = 0; step < endpoints.length; step += 1) {
-    const endpoint = endpoints[(start + step) % endpoints.length]!;
-    if (endpoint.isConnecting) return endpoint;
-  }
-  return null;
+  return lastResort;
 }
