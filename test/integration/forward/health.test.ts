@@ -215,7 +215,7 @@ test('a node that restarts is found again without any call', async (t) => {
 
   await upstream.stop();
   await until('the node is out', () => !made.endpoints[0]!.available);
-  assert.equal(await callOnce(caller, 2n), '1001');
+  assert.equal(await callOnce(caller, 2n), '1002');
   assert.match(made.endpoints[0]!.lastError ?? '', /ECONNREFUSED/);
   await upstream.listen();
   await until('the node is back', () => made.endpoints[0]!.available);
