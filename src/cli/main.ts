@@ -8,16 +8,16 @@ import { Command, CommanderError } from 'commander';
 import { AgentError } from '../core/index.js';
 import { type CliIo, EXIT_FAILURE, processIo } from './output.js';
 
-const LOADERS: Readonly<Record<string, (program: Command) => Promise<void>>> = {
+const LOADERS: Readonly<Record<string, (program: Command, io: CliIo) => Promise<void>>> = {
   run: async (program) => (await import('./run.js')).addRunCommand(program),
   check: async (program) => (await import('./check.js')).addCheckCommand(program),
   config: async (program) => (await import('./config.js')).addConfigCommand(program),
-  state: async (program) => (await import('./state.js')).addStateCommand(program),
-  status: async (program) => (await import('./status.js')).addStatusCommand(program),
-  services: async (program) => (await import('./services.js')).addServicesCommand(program),
-  call: async (program) => (await import('./call.js')).addCallCommand(program),
+  state: async (program, io) => (await import('./state.js')).addStateCommand(program, io),
+  status: async (program, io) => (await import('./status.js')).addStatusCommand(program, io),
+  services: async (program, io) => (await import('./services.js')).addServicesCommand(program, io),
+  call: async (program, io) => (await import('./call.js')).addCallCommand(program, io),
   decode: async (program) => (await import('./decode.js')).addDecodeCommand(program),
-  version: async (program) => (await import('./version.js')).addVersionCommand(program),
+  version: async (program, io) => (await import('./version.js')).addVersionCommand(program, io),
 };
 
 /**
@@ -79,7 +79,7 @@ async function buildProgram(words: readonly string[], io: CliIo): Promise<Comman
     .addHelpText('after', EXAMPLES);
   const asked = words[0] ?? '';
   const names = Object.hasOwn(LOADERS, asked) ? [asked] : Object.keys(LOADERS);
-  for (const name of names) await LOADERS[name]!(program);
+  for (const name of names) await LOADERS[name]!(program, io);
   return program;
 }
 
