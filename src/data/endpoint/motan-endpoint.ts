@@ -40,6 +40,8 @@ const GROW_PENDING_BYTES = 256 * 1024;
 const WAITING_MAX = 1024;
 const WAITING_BYTES_MAX = 64 * 1024 * 1024;
 const FIRST_RETRY_MS = 100;
+/** A connection that lived this long was a good one: its loss is made good at once. */
+const STEADY_MS = 1000;
 /** A node that comes back is found within this time, however long `connectRetryInterval` is (its default is a minute). */
 const RETRY_MS_MAX = 5000;
 /** After removal, calls in flight may finish for this long beyond the longest timeout. */
@@ -75,6 +77,7 @@ export class MotanEndpoint implements Endpoint {
   /** False while the last word of the network was "no". */
   #isReachable: boolean;
   #wasConnected = false;
+  #connectedMs = 0;
   #isClosing = false;
   #lastError: string | null = null;
   #wasTried: boolean;
@@ -194,7 +197,12 @@ export class MotanEndpoint implements Endpoint {
     if (this.#isClosing) return;
     this.#lastError = error ?? 'connection closed';
     this.#logger.info({ endpoint: this.address, error: this.#lastError }, 'lost a connection to a node');
-    if (this.#connections.length === 0) this.#dial();
+    if (this.#connections.length > 0) return;
+    // A node that takes connections and drops them at once must not be dialled as fast as it drops.
+    const wasSteady = this.#deps.loop.clock.nowMs() - this.#connectedMs >= STEADY_MS;
+    if (wasSteady) this.#retryMs = FIRST_RETRY_MS;
+    if (wasSteady || this.#waiting.length > 0) this.#dial();
+    else this.#dialLater();
   }
 
   onHeartbeatAnswer(): void {
@@ -269,7 +277,7 @@ export class MotanEndpoint implements Endpoint {
     this.#connections.push(connection);
     this.#isReachable = true;
     this.#wasConnected = true;
-    this.#retryMs = FIRST_RETRY_MS;
+    this.#connectedMs = this.#deps.loop.clock.nowMs();
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
@@ -287,8 +295,12 @@ export class MotanEndpoint implements Endpoint {
       if (!this.settings.lazyInit) this.#isReachable = false;
       this.#failWaiting();
     }
-    // A lazy endpoint is dialled by its calls; everyone else is looked for in the background.
-    if (this.#isClosing || !isDown || this.settings.lazyInit || this.#isDialing) return;
+    if (isDown) this.#dialLater();
+  }
+
+  /** A lazy endpoint is dialled by its calls; everyone else is looked for in the background. */
+  #dialLater(): void {
+    if (this.#isClosing || this.settings.lazyInit || this.#isDialing || this.#retryTimer !== null) return;
     this.#retryTimer = setTimeout(() => this.#dial(), this.#retryMs);
     const { connectRetryMs, keepaliveIntervalMs } = this.settings;
     this.#retryMs = Math.min(this.#retryMs * 2, connectRetryMs, keepaliveIntervalMs, RETRY_MS_MAX);
