@@ -4,8 +4,8 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { until } from '../support/clock.js';
-import { exceptionReply, reply, request } from '../support/frames.js';
-import { answerOk, ScriptedUpstream, silent } from '../support/scripted-peer.js';
+import { exceptionReply, HEARTBEAT, reply, request } from '../support/frames.js';
+import { answerOk, type Script, ScriptedUpstream, silent } from '../support/scripted-peer.js';
 import { folder, PEONY, peony, run, type StartedAgent, startAgent } from './cli-programs.js';
 
 const SERVICE = 'com.weibo.HelloService';
@@ -31,6 +31,12 @@ motan-refer:
 `;
 }
 
+/** What becomes of calls; heartbeats are answered, so that the agent goes on trusting the node. */
+function onCalls(script: Script): void {
+  upstream.script = (frame, connection) =>
+    (frame.type & HEARTBEAT) !== 0 ? answerOk(frame, connection) : script(frame, connection);
+}
+
 /** A port that was free a moment ago. */
 async function freePort(): Promise<number> {
   const server = net.createServer();
@@ -45,7 +51,7 @@ function callAgent(...words: string[]): ReturnType<typeof peony> {
 }
 
 test('call prints the answer and ends with 0', async () => {
-  upstream.script = answerOk;
+  onCalls(answerOk);
 
   const { code, stdout, stderr } = await callAgent('hello', '"world"');
 
@@ -53,8 +59,8 @@ test('call prints the answer and ends with 0', async () => {
 });
 
 test('call sends typed arguments and metadata, and -v tells of the node', async () => {
-  upstream.script = answerOk;
-  const before = upstream.requests.length;
+  onCalls(answerOk);
+  const seen = upstream.requests.length;
 
   const { stdout, stderr } = await callAgent(
     'hello',
@@ -67,7 +73,7 @@ test('call sends typed arguments and metadata, and -v tells of the node', async 
     '-v',
   );
 
-  const sent = upstream.requests.slice(before).find((frame) => frame.metadata.get('M_m') === 'hello')!;
+  const sent = upstream.requests.slice(seen).find((frame) => frame.metadata.get('M_m') === 'hello')!;
   assert.equal(sent.body.toString('hex'), '0909080e');
   assert.equal(sent.metadata.get('trace'), 't1');
   assert.equal(sent.metadata.get('M_tmo'), '700');
@@ -77,7 +83,7 @@ test('call sends typed arguments and metadata, and -v tells of the node', async 
 });
 
 test('call --json is one object for programs', async () => {
-  upstream.script = answerOk;
+  onCalls(answerOk);
 
   const { stdout } = await callAgent('hello', '--args-json', '["a"]', '--json');
 
@@ -89,7 +95,7 @@ test('call --json is one object for programs', async () => {
 });
 
 test('call --repeat counts what came of it', async () => {
-  upstream.script = answerOk;
+  onCalls(answerOk);
 
   const { code, stdout } = await callAgent('hello', '--repeat', '20', '--json');
 
@@ -98,7 +104,7 @@ test('call --repeat counts what came of it', async () => {
 });
 
 test('an exception of the service ends with 1', async () => {
-  upstream.script = (frame, connection) => connection.send(exceptionReply(frame.id, 30001, 2, 'not today'));
+  onCalls((frame, connection) => connection.send(exceptionReply(frame.id, 30001, 2, 'not today')));
 
   const { code, stdout, stderr } = await callAgent('hello');
 
@@ -115,7 +121,7 @@ test('a service that the agent does not know ends with 2', async () => {
 });
 
 test('a node that does not answer in time ends with 2', async () => {
-  upstream.script = silent;
+  onCalls(silent);
 
   const { code, stderr } = await callAgent('hello', '--timeout', '60');
 
@@ -124,7 +130,7 @@ test('a node that does not answer in time ends with 2', async () => {
 });
 
 test('a call straight to a node needs no agent', async () => {
-  upstream.script = (frame, connection) => connection.send(reply(frame.id));
+  onCalls((frame, connection) => connection.send(reply(frame.id)));
 
   const { code, stdout } = await peony([
     'call',
@@ -142,9 +148,9 @@ test('a call straight to a node needs no agent', async () => {
 test('a node that answers garbage, or closes, ends with 2', async () => {
   const direct = ['call', '--direct', `127.0.0.1:${upstream.port}`, SERVICE, 'hello'];
 
-  upstream.script = (_frame, connection) => connection.send(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'));
+  onCalls((_frame, connection) => connection.send(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')));
   const garbage = await peony(direct);
-  upstream.script = (_frame, connection) => connection.close();
+  onCalls((_frame, connection) => connection.close());
   const closed = await peony(direct);
 
   assert.deepEqual([garbage.code, closed.code], [2, 2]);
@@ -153,7 +159,7 @@ test('a node that answers garbage, or closes, ends with 2', async () => {
 });
 
 test('an answer that never comes is given up after the timeout', async () => {
-  upstream.script = silent;
+  onCalls(silent);
 
   const { code, stderr } = await peony([
     'call',
