@@ -57,7 +57,7 @@ const server = net.createServer((socket) => {
   socket.on('data', (chunk) => {
     try {
       reader.push(chunk, new DataView(chunk.buffer, chunk.byteOffset, chunk.length), chunk.length);
-      while (reader.next()) answer(reader, socket);
+      while (reader.next()) answer(take(reader), socket);
     } catch (error) {
       console.error(`a connection is closed: ${error.message}`);
       socket.destroy();
@@ -65,13 +65,21 @@ const server = net.createServer((socket) => {
   });
 });
 
-/** What the reader shows is valid until its next frame, so it is taken before the first await. */
-async function answer(frame, socket) {
+/** What the reader shows is valid until its next frame, so a request is copied out of it. */
+function take(frame) {
+  if (frame.version !== 2) throw new Error('Motan v1 is not spoken here');
   const header = Buffer.from(frame.bytes.subarray(frame.start, frame.start + 17));
   header[2] = RESPONSE | (frame.type & HEARTBEAT);
-  if ((frame.type & HEARTBEAT) !== 0) return send(socket, header, NORMAL, new Metadata(), Buffer.alloc(0));
-  const metadata = parseMetadata(frame.bytes, frame.metaStart, frame.metaEnd);
-  const body = Buffer.from(frame.bytes.subarray(frame.bodyStart, frame.bodyEnd));
+  return {
+    header,
+    isHeartbeat: (frame.type & HEARTBEAT) !== 0,
+    metadata: parseMetadata(frame.bytes, frame.metaStart, frame.metaEnd),
+    body: Buffer.from(frame.bytes.subarray(frame.bodyStart, frame.bodyEnd)),
+  };
+}
+
+async function answer({ header, isHeartbeat, metadata, body }, socket) {
+  if (isHeartbeat) return send(socket, header, NORMAL, new Metadata(), Buffer.alloc(0));
   const startedMs = performance.now();
   try {
     const method = Object.hasOwn(methods, metadata.text('M_m')) ? methods[metadata.text('M_m')] : null;

@@ -145,6 +145,17 @@ test('a call straight to a node needs no agent', async () => {
   assert.deepEqual([code, outcome, node], [0, 'ok', null]);
 });
 
+test('unix sockets serve as well as ports, of an agent and of a node', async () => {
+  const path = join(folder, 'node.sock');
+  const node = await ScriptedUpstream.start(answerOk, path);
+
+  const throughSocket = await peony(['call', '--unix', path, SERVICE, 'hello']);
+  const direct = await peony(['call', '--direct', `unix://${path}`, SERVICE, 'hello']);
+  await node.stop();
+
+  assert.deepEqual([throughSocket.stdout, direct.stdout], ['"ok"\n', '"ok"\n']);
+});
+
 test('a node that answers garbage, or closes, ends with 2', async () => {
   const direct = ['call', '--direct', `127.0.0.1:${upstream.port}`, SERVICE, 'hello'];
 
