@@ -46,6 +46,8 @@ export class IoLoop {
   readonly inflater = new Inflater();
   /** Monotonic ms, read once per batch of bytes: everything one batch causes happens at the same time. */
   nowMs: number;
+  /** Batches of bytes read in this turn of the loop. */
+  reads = 0;
   readonly #free: Chunk[] = [];
   #dirty: Flushable[] = [];
   #spare: Flushable[] = [];
@@ -62,6 +64,7 @@ export class IoLoop {
 
   /** Reads the clock for the batch that begins now. */
   tick(): number {
+    this.reads += 1;
     this.nowMs = this.clock.nowMs();
     return this.nowMs;
   }
@@ -89,6 +92,7 @@ export class IoLoop {
 
   #flushAll(): void {
     this.#isScheduled = false;
+    this.reads = 0;
     const dirty = this.#dirty;
     this.#dirty = this.#spare;
     for (let index = 0; index < dirty.length; index += 1) dirty[index]!.flush();
