@@ -121,7 +121,10 @@ export class MotanConnection implements StreamOwner {
       );
     }
     // What waits for an answer must not keep its body: callers would decide how much memory a slow node costs.
-    if (call.triesLeft === 0) call.bytes = NO_BYTES;
+    if (call.triesLeft === 0) {
+      call.bytes = NO_BYTES;
+      call.view = null;
+    }
     if (this.#stream.pendingBytes > PRESSURE_BYTES) {
       this.#pausedCalls.push(call);
       this.#stream.notifyWhenDrained();
