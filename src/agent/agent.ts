@@ -34,7 +34,7 @@ import {
   type RegistryReport,
 } from '../core/index.js';
 import { createDataPlane } from '../data/index.js';
-import { AccessLogFile, MainLog, Metrics, PeriodStatistics } from '../telemetry/index.js';
+import { AccessLogFile, createMetrics, MainLog, type Metrics, PeriodStatistics } from '../telemetry/index.js';
 import { descriptorsMax } from './limits.js';
 import { writePidFile } from './pid-file.js';
 import { readStatusFile, writeStatusFile } from './status-file.js';
@@ -62,7 +62,7 @@ export class Agent implements ManagementView {
   readonly #clock: Clock;
   readonly #mainLog: MainLog;
   readonly #accessLog: AccessLogFile;
-  readonly #metrics: Metrics;
+  #metrics: Promise<Metrics> | null = null;
   readonly #period = new PeriodStatistics();
   readonly #registries: Map<string, Registry>;
   readonly #snapshots: SnapshotFiles;
@@ -104,14 +104,6 @@ export class Agent implements ManagementView {
       logger,
       localIp: agent.localIp,
       listeners: [forwardListener(config)],
-    });
-    this.#metrics = new Metrics({
-      report: () => this.report(),
-      registries: () => this.registries(),
-      problems: () => config.problems,
-      logs: () => this.logs.reports(),
-      isServing: () => this.#isServing,
-      version: this.version,
     });
     for (const [name, value] of config.switchers) this.switchers.register(name, value);
     this.switchers.register('metricsReqApp', false);
@@ -190,8 +182,16 @@ export class Agent implements ManagementView {
     return this.#period.last();
   }
 
-  metricsText(): Promise<{ readonly contentType: string; readonly text: string }> {
-    return this.#metrics.text();
+  async metricsText(): Promise<{ readonly contentType: string; readonly text: string }> {
+    this.#metrics ??= createMetrics({
+      report: () => this.report(),
+      registries: () => this.registries(),
+      problems: () => this.#config.problems,
+      logs: () => this.logs.reports(),
+      isServing: () => this.#isServing,
+      version: this.version,
+    });
+    return (await this.#metrics).text();
   }
 
   /** Last words of a process that ends by a fault. */

@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly program: string;
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown };
+  /** Called when the forward port is open. */
+  readonly onStarted?: () => void;
 }
 
 export const EXIT_OK = 0;
@@ -54,6 +56,7 @@ export async function runAgent(options: RunOptions): Promise<number> {
   stdout.write(
     `peony agent started, forward port ${agent.forwardPort}, management ${agent.managementAddress}\n`,
   );
+  options.onStarted?.();
   await stopped;
   return EXIT_OK;
 }

@@ -2,6 +2,7 @@
  * `peony run`: the agent itself, in the foreground. Its flags are those of motan-go in Go's spelling, which a parser of POSIX
  * options would take for bundles of letters: so the words come here as they were typed.
  */
+import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import { type CliIo, processIo } from './output.js';
 
@@ -25,6 +26,8 @@ export async function runCommand(
     // As Go does: a start script that lived with it must go on, but its owner shall see what was never read.
     io.error(`peony: ignored, because flags end at the first word that is none: ${rest.join(' ')}\n`);
   }
+  // Loading the program fills V8's young generation once and would leave it at 16 MB for ever: it may grow again under load.
+  setFlagsFromString('--semi-space-growth-factor=1');
   const { runAgent } = await import('../agent/index.js');
   return await runAgent({
     flags,
@@ -33,6 +36,7 @@ export async function runCommand(
     program,
     stdout: process.stdout,
     stderr: process.stderr,
+    onStarted: () => setFlagsFromString('--semi-space-growth-factor=2'),
   });
 }
 

@@ -1,5 +1,4 @@
 /** Sections `http-locations` and `http-service` (spec agent 2.13, 2.14; traffic 2.4, 2.5): each broken part is left out alone. */
-import { RE2JS } from 're2js';
 import type { HttpClientConfig, HttpLocationConfig, HttpServiceMethod } from '../../core/index.js';
 import { messageOf } from '../../core/index.js';
 import type { LoadContext } from './context.js';
@@ -9,6 +8,7 @@ import { LOCATION_KEYS } from './keys.js';
 import { nearestName } from './near.js';
 import type { ConfigNode, MapNode, Spot } from './node.js';
 import type { Problems } from './problems.js';
+import { compileExpression } from './regular-expression.js';
 
 const LOCATION_TYPES = ['start', 'exact', 'regexp', 'iregexp'] as const;
 const CONDITIONS = ['exact', 'start', 'regexp', 'iregexp', 'regexpVar'];
@@ -208,7 +208,7 @@ export function rewriteTrouble(rule: string): string | null {
 /** Why a text is no RE2 expression, or null. */
 export function expressionTrouble(text: string): string | null {
   try {
-    RE2JS.compile(text);
+    compileExpression(text);
     return null;
   } catch (error) {
     return messageOf(error);

@@ -2,11 +2,11 @@
  * Section `dynamic-param`: whole values `${name}` are replaced by a value of any type (spec agent 2.3). Maps are walked at any
  * depth; lists, keys and parts of strings are not.
  */
-import { RE2JS } from 're2js';
 import { messageOf } from '../../core/index.js';
 import { nearestName } from './near.js';
 import { type ConfigNode, type MapEntry, MapNode, ScalarNode } from './node.js';
 import type { Problems } from './problems.js';
+import { compileExpression } from './regular-expression.js';
 
 const SECTION = 'dynamic-param';
 const WHOLE = /^\$\{(.+)\}$/s;
@@ -79,7 +79,7 @@ function chooseForPool(key: string, choices: MapNode, pool: string, problems: Pr
 
 function matches(key: string, choice: string, entry: MapEntry, pool: string, problems: Problems): boolean {
   try {
-    return RE2JS.compile(choice.slice('regexp:'.length)).matcher(pool).find();
+    return compileExpression(choice.slice('regexp:'.length)).matcher(pool).find();
   } catch (error) {
     problems.error({
       code: 'regexp',

@@ -44,6 +44,9 @@ const PRESSURE_BYTES = 4 * 1024 * 1024;
 /** Unsent bytes from which calls are refused: callers that could not be paused. */
 const SEND_QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 
+/** Metadata up to this size is kept for the next answer. */
+const KEPT_HEAD_BYTES_MAX = 16 * 1024;
+
 const NO_BYTES = Buffer.alloc(0);
 
 let sequence = (Math.random() * 0x7fffffff) >>> 0;
@@ -360,6 +363,7 @@ export class MotanConnection implements StreamOwner {
     if (metadata === null) return failure('E_BAD_ANSWER', 'the metadata of the answer cannot be read');
     if (isException) return exceptionHead(metadata);
     const head = new ReplyHead(metadata, null);
+    if (metaEnd - metaStart > KEPT_HEAD_BYTES_MAX) return head;
     this.#replyHead = head;
     this.#replyHeadBytes = Buffer.from(bytes.subarray(metaStart, metaEnd));
     return head;

@@ -35,6 +35,7 @@ import { type EndpointSettings, endpointSettings, timeoutOf } from './settings.j
 
 /** In flight on every open connection before one more is opened. */
 const GROW_IN_FLIGHT = 512;
+const GROW_RETRY_MS = 1000;
 const GROW_PENDING_BYTES = 256 * 1024;
 /** Calls that may wait for a connection; the next ones fail at once. */
 const WAITING_MAX = 1024;
@@ -78,6 +79,8 @@ export class MotanEndpoint implements Endpoint {
   #isReachable: boolean;
   #wasConnected = false;
   #connectedMs = 0;
+  /** After a failure to open one more connection, none is tried before. */
+  #growFromMs = 0;
   #isClosing = false;
   #lastError: string | null = null;
   #wasTried: boolean;
@@ -231,7 +234,8 @@ export class MotanEndpoint implements Endpoint {
       connection = connections[this.#turn % count]!;
     }
     const isLoaded = connection.inFlight >= GROW_IN_FLIGHT || connection.pendingBytes >= GROW_PENDING_BYTES;
-    if (isLoaded && count < this.settings.connectionsMax && !this.#isDialing) this.#dial();
+    const mayGrow = count < this.settings.connectionsMax && !this.#isDialing;
+    if (isLoaded && mayGrow && this.#deps.loop.nowMs >= this.#growFromMs) this.#dial();
     return connection;
   }
 
@@ -296,6 +300,7 @@ export class MotanEndpoint implements Endpoint {
       this.#failWaiting();
     }
     if (isDown) this.#dialLater();
+    else this.#growFromMs = this.#deps.loop.tick() + GROW_RETRY_MS;
   }
 
   /** A lazy endpoint is dialled by its calls; everyone else is looked for in the background. */

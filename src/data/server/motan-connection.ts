@@ -34,6 +34,8 @@ import { encodeHeartbeat, parseMetadata } from '../../wire/motan2/index.js';
 import type { ByteStream, StreamOwner } from '../transport/index.js';
 import { writeAnswer } from './answer-encoder.js';
 
+/** Metadata up to this size is kept for the next call: an idle connection must not hold megabytes. */
+const KEPT_HEAD_BYTES_MAX = 16 * 1024;
 /** Calls of one connection in flight before its reading pauses. */
 const IN_FLIGHT_MAX = 10_000;
 /** Unwritten answers before its reading pauses. */
@@ -227,8 +229,12 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
     const { frameBytesMax } = this.#server;
     call.type &= ~TYPE_GZIP;
     const zipped = call.bytes.subarray(call.bodyStart, call.bodyEnd);
-    this.#stream.loop.inflater.inflate(zipped, frameBytesMax, (plain) => {
+    const { inflater } = this.#stream.loop;
+    let state: 'waiting' | 'paused' | 'done' = 'waiting';
+    inflater.inflate(zipped, frameBytesMax, (plain) => {
       this.#stream.loop.tick();
+      if (state === 'paused') this.#resume();
+      state = 'done';
       if (plain === 'too-large') {
         this.#server.refuse(call, tooLarge(frameBytesMax));
         return;
@@ -236,6 +242,9 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
       call.replaceBody(plain);
       this.#server.carry(call);
     });
+    if (state === 'done' || !inflater.isLoaded) return;
+    state = 'paused';
+    this.#pause();
   }
 
   /** A frame whose sizes are wrong ends the connection; one whose content cannot be read is answered: spec wire 10.5. */
@@ -301,6 +310,7 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
       return known;
     }
     const head = new CallHead(parseMetadata(bytes, metaStart, metaEnd), this.#stream.remoteHost);
+    if (metaEnd - metaStart > KEPT_HEAD_BYTES_MAX) return head;
     this.#head = head;
     this.#headBytes = Buffer.from(bytes.subarray(metaStart, metaEnd));
     return head;

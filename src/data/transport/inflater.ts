@@ -12,6 +12,8 @@ const GROWTH_MAX = 200;
 const GROWTH_FREE_BYTES = 1024 * 1024;
 /** Of libuv's four threads two stay free for files and names. */
 const RUNNING_MAX = 2;
+/** Zipped bytes that wait or are being unpacked, from which whoever reads more of them should pause. */
+const LOADED_BYTES = 32 * 1024 * 1024;
 
 /**
  * The plain body, which is the receiver's own. What is not gzip comes back as it was, as the peers take it (spec wire 9);
@@ -21,7 +23,13 @@ export type Inflated = Buffer | 'too-large';
 
 export class Inflater {
   #running = 0;
+  #pendingBytes = 0;
   readonly #waiting: (() => void)[] = [];
+
+  /** True while more zipped bytes should not be read: they come faster than they are unpacked. */
+  get isLoaded(): boolean {
+    return this.#pendingBytes > LOADED_BYTES;
+  }
 
   /**
    * Calls `done` once: before this returns for small bodies, later for large ones. `zipped` is copied if it has to wait.
@@ -34,10 +42,12 @@ export class Inflater {
       return;
     }
     const own = Buffer.from(zipped);
+    this.#pendingBytes += own.length;
     const run = (): void => {
       this.#running += 1;
       gunzip(own, { maxOutputLength }, (error, plain) => {
         this.#running -= 1;
+        this.#pendingBytes -= own.length;
         this.#waiting.shift()?.();
         done(error === null ? plain : withoutPlain(error, own));
       });
