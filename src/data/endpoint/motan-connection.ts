@@ -72,6 +72,8 @@ export class MotanConnection implements StreamOwner {
   readonly #freeSlots: number[] = [];
   #inFlight = 0;
   #pausedCalls: Call[] = [];
+  /** Zipped answers that have to be unpacked before more is read. */
+  #pauses = 0;
   /** Id of the heartbeat that waits for its answer; -1 for none. */
   #heartbeatSequence = -1;
   #replyHead: ReplyHead | null = null;
@@ -254,7 +256,11 @@ export class MotanConnection implements StreamOwner {
     const { type, versionStatus, serialization } = this.#reader;
     const { address, frameBytesMax } = this.#endpoint;
     const { loop } = this.#stream;
+    let isDone = false;
+    let isPaused = false;
     loop.inflater.inflate(zipped, frameBytesMax, (plain) => {
+      isDone = true;
+      if (isPaused) this.#resume();
       if (plain === 'too-large') {
         this.#endpoint.finish(attempt, failed(answerTooLarge(frameBytesMax), address), loop.tick());
         return;
@@ -276,6 +282,15 @@ export class MotanConnection implements StreamOwner {
       reply.address = address;
       this.#endpoint.finish(attempt, reply, loop.tick());
     });
+    if (isDone || !loop.inflater.isLoaded) return;
+    isPaused = true;
+    this.#pauses += 1;
+    if (this.#pauses === 1) this.#stream.pauseReading();
+  }
+
+  #resume(): void {
+    this.#pauses -= 1;
+    if (this.#pauses === 0) this.#stream.resumeReading();
   }
 
   #onV1Frame(): void {

@@ -230,11 +230,12 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
     call.type &= ~TYPE_GZIP;
     const zipped = call.bytes.subarray(call.bodyStart, call.bodyEnd);
     const { inflater } = this.#stream.loop;
-    let state: 'waiting' | 'paused' | 'done' = 'waiting';
+    let isDone = false;
+    let isPaused = false;
     inflater.inflate(zipped, frameBytesMax, (plain) => {
       this.#stream.loop.tick();
-      if (state === 'paused') this.#resume();
-      state = 'done';
+      isDone = true;
+      if (isPaused) this.#resume();
       if (plain === 'too-large') {
         this.#server.refuse(call, tooLarge(frameBytesMax));
         return;
@@ -242,8 +243,8 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
       call.replaceBody(plain);
       this.#server.carry(call);
     });
-    if (state === 'done' || !inflater.isLoaded) return;
-    state = 'paused';
+    if (isDone || !inflater.isLoaded) return;
+    isPaused = true;
     this.#pause();
   }
 

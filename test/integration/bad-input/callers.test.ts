@@ -1,5 +1,6 @@
 /** Callers that send what makes no sense, too much, or too slowly: nobody else notices, nothing is left behind. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { seededRandom, until } from '../../support/clock.js';
@@ -175,6 +176,29 @@ test('a gzip bomb costs its caller an exception and little memory', async (t) =>
   const grown = process.memoryUsage().rss - before;
   assert.ok(grown < 200 * 1024 * 1024, `grew by ${grown} bytes`);
   assert.equal(made.listener.failed, 20);
+  await witness();
+});
+
+test('zipped requests that come faster than they are unpacked cost bounded memory', async (t) => {
+  const { made, witness } = await withWitness(t);
+  const caller = await made.caller();
+  const zipped = gzipSync(randomBytes(4_000_000), { level: 0 });
+  caller.send(
+    ...Array.from({ length: 60 }, (_, id) =>
+      request({ id: BigInt(id), service: 'none', type: GZIP, body: zipped }),
+    ),
+  );
+  let most = 0;
+
+  const answers = caller.take(60, 30_000);
+  for (let isDone = false; !isDone; ) {
+    most = Math.max(most, made.listener.inFlight);
+    isDone = made.listener.failed === 60;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  for (const answer of await answers) assert.equal(exceptionOf(answer).errcode, 400);
+  assert.ok(most < 20, `${most} were read at once`);
   await witness();
 });
 
