@@ -4,7 +4,7 @@
  * Nothing is synced to the disk: what stands here is worthless after a power failure anyway, or has an older generation.
  */
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { chmod, mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -68,5 +68,25 @@ export async function readBounded(file: string, bytesMax: number): Promise<strin
     return buffer.toString('utf8', 0, length);
   } finally {
     await handle.close();
+  }
+}
+
+/** `readBounded` without leaving the loop. */
+export function readBoundedAtOnce(file: string, bytesMax: number): string {
+  const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stat = fstatSync(descriptor);
+    if (!stat.isFile()) throw new Error('not a regular file');
+    const buffer = Buffer.alloc(Math.min(stat.size, bytesMax) + 1);
+    let length = 0;
+    while (length < buffer.length) {
+      const bytesRead = readSync(descriptor, buffer, length, buffer.length - length, length);
+      if (bytesRead === 0) break;
+      length += bytesRead;
+    }
+    if (length > bytesMax) throw new Error(`over ${bytesMax} bytes`);
+    return buffer.toString('utf8', 0, length);
+  } finally {
+    closeSync(descriptor);
   }
 }

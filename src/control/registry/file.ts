@@ -5,6 +5,7 @@
  * driven: by wishes and events at once, and by a sweep every second that repairs whatever was missed.
  */
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import {
   AgentError,
   type Availability,
@@ -29,6 +30,8 @@ const SWEEP_MS = 1000;
 const SWEPT_MAX = 256;
 /** Directories looked after at the same time: as many as libuv's pool serves, and some in waiting. */
 const SWEPT_AT_ONCE = 8;
+/** The loop turns at least this often while thousands of services are read for the first time. */
+const PIECE_MS = 10;
 
 interface FileOptions {
   /** Absolute. */
@@ -169,14 +172,20 @@ class FileRegistry implements Registry {
     this.#watches.delete(serviceDirectory(this.#directory, refer.group, refer.path));
   }
 
-  /** A start may bring thousands at once: they are read a few at a time. */
+  /** A start may bring thousands at once: they are read in pieces, between which the loop turns. */
   async #scanNew(): Promise<void> {
     this.#isScanningNew = true;
     try {
-      while (this.#newWatches.length > 0 && !this.#isClosed) {
-        const some = this.#newWatches.splice(0, SWEPT_AT_ONCE);
-        await Promise.all(some.map((watch) => watch.watchAndScan()));
+      let pieceEndsMs = this.#clock.nowMs() + PIECE_MS;
+      let next = 0;
+      // A copy would miss what is subscribed meanwhile; shifting an array of thousands would cost more than reading.
+      for (; next < this.#newWatches.length && !this.#isClosed; next += 1) {
+        await this.#newWatches[next]!.watchAndScan();
+        if (this.#clock.nowMs() < pieceEndsMs) continue;
+        await setImmediate();
+        pieceEndsMs = this.#clock.nowMs() + PIECE_MS;
       }
+      this.#newWatches.length = 0;
     } finally {
       this.#isScanningNew = false;
     }

@@ -10,7 +10,7 @@
  * A file that makes no sense is left out and named; the others serve.
  */
 import { type FSWatcher, watch } from 'node:fs';
-import { readdir, rm, stat } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import {
   background,
@@ -20,7 +20,8 @@ import {
   messageOf,
   type NodeListener,
 } from '../../core/index.js';
-import { fileErrorCode, makeDirectory, readBounded, TEMPORARY_SUFFIX } from './atomic-file.js';
+import { fileErrorCode, makeDirectory, TEMPORARY_SUFFIX } from './atomic-file.js';
+import { atOnce, type FileAccess, later } from './file-access.js';
 import { NODE_FILE_BYTES_MAX, NODE_FILE_SUFFIX, type NodeFile, parseNodeFile } from './node-file.js';
 import { type Liveness, type ProcessIdentity, processKey, rememberedLiveness } from './process-identity.js';
 
@@ -74,6 +75,8 @@ export class ServiceWatch {
   #scanAgain = false;
   #eventTimer: NodeJS.Timeout | null = null;
   #isClosed = false;
+  /** The first scan reads at once, because a start waits for it. */
+  #access: FileAccess = atOnce;
 
   constructor(deps: ServiceWatchDeps) {
     this.#deps = deps;
@@ -115,6 +118,7 @@ export class ServiceWatch {
   async watchAndScan(): Promise<void> {
     await this.#keepWatching();
     await this.scan();
+    this.#access = later;
   }
 
   /** Scans when the process of a node is gone. Costs no look at the directory. */
@@ -163,10 +167,10 @@ export class ServiceWatch {
   async #scanOnce(): Promise<void> {
     const { directory } = this.#deps;
     // Before the names are read: a change while reading is then seen as one by the next sweep.
-    const { stamp } = await lookAt(directory, this.#deps.clock.wallMs());
+    const { stamp } = await lookAt(this.#access, directory, this.#deps.clock.wallMs());
     let names: string[];
     try {
-      names = await readdir(directory);
+      names = await this.#access.readdir(directory);
     } catch (error) {
       if (fileErrorCode(error) !== 'ENOENT') {
         this.#onTrouble(`${directory} cannot be read: ${messageOf(error)}`);
@@ -211,10 +215,10 @@ export class ServiceWatch {
     const known = this.#files.get(name);
     let stamp = '';
     try {
-      const { mtimeNs, size, ino } = await stat(file, { bigint: true });
+      const { mtimeNs, size, ino } = await this.#access.stat(file);
       stamp = `${mtimeNs} ${size} ${ino}`;
       if (known?.stamp === stamp) return known;
-      const content = parseNodeFile(await readBounded(file, NODE_FILE_BYTES_MAX));
+      const content = parseNodeFile(await this.#access.read(file, NODE_FILE_BYTES_MAX));
       const { node } = content;
       if (node.group !== this.#deps.group || node.path !== this.#deps.service) {
         throw new Error(`is about service "${node.path}" of group "${node.group}"`);
@@ -232,7 +236,7 @@ export class ServiceWatch {
   async #removeStale(name: string, file: ReadFile, owner: ProcessIdentity): Promise<void> {
     const full = path.join(this.#deps.directory, name);
     try {
-      const { mtimeNs, size, ino } = await stat(full, { bigint: true });
+      const { mtimeNs, size, ino } = await this.#access.stat(full);
       // Somebody may still write it between the two steps; that one looks after its file and writes it again.
       if (`${mtimeNs} ${size} ${ino}` === file.stamp) await rm(full);
       this.#deps.logger.info({ file: full, pid: owner.pid }, 'removed the node of a process that is gone');
@@ -246,8 +250,8 @@ export class ServiceWatch {
   async #removeOldTemporary(name: string): Promise<void> {
     const full = path.join(this.#deps.directory, name);
     try {
-      const { mtimeMs } = await stat(full);
-      if (this.#deps.clock.wallMs() - mtimeMs > TEMPORARY_LIFE_MS) await rm(full, { force: true });
+      const { mtimeMs } = await this.#access.stat(full);
+      if (this.#deps.clock.wallMs() - Number(mtimeMs) > TEMPORARY_LIFE_MS) await rm(full, { force: true });
     } catch (error) {
       if (fileErrorCode(error) === 'ENOENT') return;
       this.#deps.logger.debug(
@@ -289,12 +293,12 @@ export class ServiceWatch {
    */
   async #keepWatching(): Promise<string | null> {
     const { directory, logger } = this.#deps;
-    let look = await lookAt(directory, this.#deps.clock.wallMs());
+    let look = await lookAt(this.#access, directory, this.#deps.clock.wallMs());
     try {
       if (look.inode === null) {
         this.#dropWatcher();
         await makeDirectory(directory);
-        look = await lookAt(directory, this.#deps.clock.wallMs());
+        look = await lookAt(this.#access, directory, this.#deps.clock.wallMs());
       }
       if (this.#isClosed || (this.#watcher !== null && this.#watchedInode === look.inode)) return look.stamp;
       this.#dropWatcher();
@@ -339,9 +343,9 @@ interface Look {
   readonly stamp: string | null;
 }
 
-async function lookAt(directory: string, wallMs: number): Promise<Look> {
+async function lookAt(access: FileAccess, directory: string, wallMs: number): Promise<Look> {
   try {
-    const { mtimeNs, mtimeMs, ino } = await stat(directory, { bigint: true });
+    const { mtimeNs, mtimeMs, ino } = await access.stat(directory);
     const inode = String(ino);
     return { inode, stamp: wallMs - Number(mtimeMs) < STAMP_UNSURE_MS ? null : `${mtimeNs} ${inode}` };
   } catch (error) {
