@@ -14,7 +14,7 @@ import {
   simpleToJson,
 } from '../../src/wire/serialization/index.js';
 import { attempt, below, everyFlipAndCut, FUZZ_SEED, fuzz, mutate, randomBytes } from '../support/fuzz.js';
-import { agentVectors, hex, vectors } from '../unit/wire/golden.js';
+import { agentVectors, hex, vectors } from '../support/golden.js';
 
 /** Generous: a shared machine pauses. A quadratic reader takes seconds. */
 const INPUT_MS_MAX = 2_000;

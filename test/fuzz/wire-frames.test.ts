@@ -6,7 +6,7 @@ import type { Random } from '../../src/core/index.js';
 import { ProtocolError } from '../../src/core/index.js';
 import { FrameReader } from '../../src/wire/framing/index.js';
 import { below, FUZZ_SEED, fuzz, mutate, pick, seededRandom } from '../support/fuzz.js';
-import { agentVectors, hex, vectors } from '../unit/wire/golden.js';
+import { agentVectors, hex, vectors } from '../support/golden.js';
 
 const BYTES_MAX = 256 * 1024;
 const INPUT_MS_MAX = 2_000;

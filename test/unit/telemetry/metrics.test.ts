@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CallStatistics, DataPlaneReport, EndpointReport } from '../../../src/core/index.js';
-import { Metrics, type MetricSources } from '../../../src/telemetry/metrics.js';
+import { type MetricSources, Metrics } from '../../../src/telemetry/metrics.js';
 
 const LISTENER = {
   name: 'forward',

@@ -104,6 +104,14 @@ test('negative and unreadable retries are none', () => {
   }
 });
 
+test('absurdly many retries are bounded', () => {
+  const { endpoints, send } = make(clusterState({ nodes: [1], parameters: { retries: '1000000' } }));
+  endpoints[0]!.answers = Array.from({ length: 200_000 }, () => lost());
+
+  assert.equal(send()[0]!.failure?.code, 'E_CONNECTION_LOST');
+  assert.equal(endpoints[0]!.calls.length, 101);
+});
+
 test('retries of a method count for that method and description', () => {
   const { endpoints, send } = make(clusterState({ nodes: [1], parameters: { 'hello(int).retries': '2' } }));
   endpoints[0]!.answers = [lost(), lost(), answer(), lost()];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { type DecodedFrame, decodeStream } from '../../../../src/wire/decode/index.js';
-import { agentVectors, hex, vectors } from '../golden.js';
+import { agentVectors, hex, vectors } from '../../../support/golden.js';
 
 const REQUEST = hex(
   `F1F1 00 08 30 0000000000000001 0000000B 4D5F70 0A 61 0A 4D5F6D 0A 62 00000007 01 00000002 6869`,

@@ -11,7 +11,7 @@ import {
   parseV1Response,
   V1_SIGNED_SERVICE,
 } from '../../../../src/wire/motan1/index.js';
-import { hex } from '../golden.js';
+import { hex } from '../../../support/golden.js';
 
 const REQUEST = hex(`
   F1F1 0000 0000000000000001 00000057 F0F0 01 00 0000000000000001 00000047

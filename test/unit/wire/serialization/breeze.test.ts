@@ -6,7 +6,7 @@ import {
   decodeBreezeStringMap,
   encodeBreezeStringMap,
 } from '../../../../src/wire/serialization/index.js';
-import { hex } from '../golden.js';
+import { hex } from '../../../support/golden.js';
 
 const EXAMPLES: readonly (readonly [string, unknown])[] = [
   ['0161', 'a'],

@@ -7,7 +7,7 @@ import {
   encodeSimpleArguments,
   type SimpleValue,
 } from '../../../../src/wire/serialization/index.js';
-import { hex } from '../golden.js';
+import { hex } from '../../../support/golden.js';
 
 const EXAMPLES: readonly (readonly [string, SimpleValue])[] = [
   ['01 00000001 61', { type: 'string', value: 'a' }],

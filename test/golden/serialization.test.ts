@@ -11,8 +11,8 @@ import {
   encodeSimpleArguments,
   jsonToSimple,
   simpleToJson,
-} from '../../../../src/wire/serialization/index.js';
-import { canonical, canonicalVector, hex, type Vector, vectors } from '../golden.js';
+} from '../../src/wire/serialization/index.js';
+import { canonical, canonicalVector, hex, type Vector, vectors } from '../support/golden.js';
 
 const OPAQUE = new Set(['hessian2', 'fastjson', 'protobuf', 'grpc-pb']);
 const values = vectors.filter((vector) => vector.kind === 'value' || vector.kind === 'arguments');

@@ -1,6 +1,6 @@
 /** The golden vectors, and one comparable form for values of vectors and of decoders. */
 import { readFileSync } from 'node:fs';
-import type { BreezeValue, SimpleValue, WireText } from '../../../src/wire/serialization/index.js';
+import type { BreezeValue, SimpleValue, WireText } from '../../src/wire/serialization/index.js';
 
 export interface VectorValue {
   readonly t: string;
@@ -30,7 +30,7 @@ export interface AgentVector {
 }
 
 function lines(file: string): unknown[] {
-  const text = readFileSync(new URL(`../../golden/${file}`, import.meta.url), 'utf8');
+  const text = readFileSync(new URL(`../golden/${file}`, import.meta.url), 'utf8');
   return text
     .trim()
     .split('\n')

@@ -11,11 +11,11 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { parseV1Request, parseV1Response } from '../../../src/wire/motan1/index.js';
-import { until } from '../../support/clock.js';
-import { exceptionOf, type Frame, GZIP, HEARTBEAT, hex, parseFrame } from '../../support/frames.js';
-import { type Scene, scene } from '../../support/plane.js';
-import type { PeerConnection, Script } from '../../support/scripted-peer.js';
+import { parseV1Request, parseV1Response } from '../../src/wire/motan1/index.js';
+import { until } from '../support/clock.js';
+import { exceptionOf, type Frame, GZIP, HEARTBEAT, hex, parseFrame } from '../support/frames.js';
+import { type Scene, scene } from '../support/plane.js';
+import type { PeerConnection, Script } from '../support/scripted-peer.js';
 
 interface Vector {
   readonly id: string;
@@ -59,7 +59,7 @@ const DIFFERENCES: Readonly<Record<string, Difference>> = {
 };
 
 const VECTORS: Vector[] = fs
-  .readFileSync(new URL('../../golden/agent-transformations.jsonl', import.meta.url), 'utf8')
+  .readFileSync(new URL('./agent-transformations.jsonl', import.meta.url), 'utf8')
   .trim()
   .split('\n')
   .map((line) => JSON.parse(line));
@@ -74,7 +74,7 @@ test('every deliberate difference names a recorded call', () => {
 });
 
 test('the documentation lists the same differences with the same reasons', () => {
-  const text = fs.readFileSync(new URL('../../../docs/wire-differences.md', import.meta.url), 'utf8');
+  const text = fs.readFileSync(new URL('../../docs/wire-differences.md', import.meta.url), 'utf8');
   const rows = text.split('\n').filter((line) => line.startsWith('| `v'));
   const documented = rows.map((line) => line.split('|').map((cell) => cell.trim()));
 

@@ -1,18 +1,18 @@
 /** Frames of Motan2 as motan-go and Motan Java wrote them, and every Motan2 frame that met a motan-go agent. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BufferPool } from '../../../../src/base/index.js';
-import { ProtocolError } from '../../../../src/core/index.js';
-import { FrameReader } from '../../../../src/wire/framing/index.js';
+import { BufferPool } from '../../src/base/index.js';
+import { ProtocolError } from '../../src/core/index.js';
+import { FrameReader } from '../../src/wire/framing/index.js';
 import {
   encodeHeartbeat,
   encodeMetadata,
   gunzipBody,
   parseException,
   parseMetadata,
-} from '../../../../src/wire/motan2/index.js';
-import { decodeBreezeArguments, decodeSimpleArguments } from '../../../../src/wire/serialization/index.js';
-import { agentVectors, canonical, canonicalVector, hex, type Vector, vectors } from '../golden.js';
+} from '../../src/wire/motan2/index.js';
+import { decodeBreezeArguments, decodeSimpleArguments } from '../../src/wire/serialization/index.js';
+import { agentVectors, canonical, canonicalVector, hex, type Vector, vectors } from '../support/golden.js';
 
 const BYTES_MAX = 10 * 1024 * 1024;
 const frames = vectors.filter((vector) => vector.kind === 'motan2-frame');

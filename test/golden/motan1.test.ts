@@ -14,9 +14,9 @@ import {
   rewriteV1Request,
   V1_FLAG,
   withV1RequestId,
-} from '../../../../src/wire/motan1/index.js';
-import { decodeBreezeArguments, decodeSimpleArguments } from '../../../../src/wire/serialization/index.js';
-import { agentVectors, canonical, canonicalVector, hex, type VectorValue, vectors } from '../golden.js';
+} from '../../src/wire/motan1/index.js';
+import { decodeBreezeArguments, decodeSimpleArguments } from '../../src/wire/serialization/index.js';
+import { agentVectors, canonical, canonicalVector, hex, type VectorValue, vectors } from '../support/golden.js';
 
 const frames = vectors
   .filter((vector) => vector.kind === 'motan1-frame')
