@@ -148,7 +148,8 @@ class AccessLogFilter implements Filter {
     const address = this.#addressBytes;
     const start = this.#start;
     const exception = reply.exception === null ? '' : exceptionText(reply);
-    const upstreamCode = reply.head === null ? '' : reply.head.upstreamCode.slice(0, 64);
+    const code = reply.head === null ? '' : reply.head.upstreamCode;
+    const upstreamCode = code === '' ? '' : clean(code.slice(0, 64));
     const most =
       TIME_BYTES +
       start.length +
@@ -165,7 +166,7 @@ class AccessLogFilter implements Filter {
     at =
       head.requestId === ''
         ? writeSigned64(into, at, call.idHigh, call.idLow)
-        : at + into.write(head.requestId.slice(0, 128), at, 'latin1');
+        : at + into.write(clean(head.requestId.slice(0, 128)), at, 'latin1');
     into.set(names, at);
     at += names.length;
     into.set(address, at);

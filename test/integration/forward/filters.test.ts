@@ -56,12 +56,14 @@ test('an exception is logged with its code and text', async (t) => {
 
 test('names with line breaks, TABs or bytes beyond ASCII make one line', async (t) => {
   const made = await scene(t);
-  const upstream = await made.upstream((frame, connection) => connection.send(reply(frame.id)));
+  const upstream = await made.upstream((frame, connection) =>
+    connection.send(reply(frame.id, { metadata: { upstreamCode: '2\r0' } })),
+  );
   await made.start([{ nodes: [upstream.port] }]);
   const caller = await made.caller();
 
   const metadata = Buffer.concat([
-    Buffer.from('M_p\nsvc.one\nM_m\na\tb\rc'),
+    Buffer.from('M_rid\nid\r\nM_p\nsvc.one\nM_m\na\tb\rc'),
     Buffer.from([0xff, 0xfe]),
     Buffer.from('\nM_md\n你'),
   ]);
@@ -70,6 +72,8 @@ test('names with line breaks, TABs or bytes beyond ASCII make one line', async (
 
   const written = await lines(made, 1);
   assert.equal(written.length, 1);
+  assert.ok(written[0]!.includes('|id?|svc.one|'), written[0]);
+  assert.ok(written[0]!.endsWith('|2?0'), written[0]);
   assert.ok(written[0]!.includes('|a?b?c'), written[0]);
   assert.ok(written[0]!.includes('|你|'), written[0]);
 });

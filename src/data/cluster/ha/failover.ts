@@ -19,6 +19,9 @@ import {
   utf8Text,
 } from '../../../core/index.js';
 
+/** A refused try is followed by the next at once, on the same stack: a typing error in `retries` must not exhaust it. */
+const RETRIES_MAX = 100;
+
 export class Failover implements HighAvailability, AttemptObserver {
   readonly #lb: LoadBalancer;
   readonly #cluster: ClusterState;
@@ -30,7 +33,7 @@ export class Failover implements HighAvailability, AttemptObserver {
     this.#lb = lb;
     this.#cluster = cluster;
     this.#done = done;
-    this.#retries = Math.max(0, cluster.url.int('retries', 0));
+    this.#retries = boundedRetries(cluster.url.int('retries', 0));
     this.#hasMethodRetries = [...cluster.url.parameters.keys()].some((name) => name.endsWith(').retries'));
   }
 
@@ -63,8 +66,12 @@ export class Failover implements HighAvailability, AttemptObserver {
 
   #retriesOf(call: Call): number {
     const { method, methodDesc } = call.head;
-    return Math.max(0, this.#cluster.url.methodInt(method, methodDesc, 'retries', 0));
+    return boundedRetries(this.#cluster.url.methodInt(method, methodDesc, 'retries', 0));
   }
+}
+
+function boundedRetries(retries: number): number {
+  return Math.min(Math.max(0, retries), RETRIES_MAX);
 }
 
 /** The text of motan-go, with the request's metadata sorted by key: operators and tests look for it. */
