@@ -35,6 +35,8 @@ export const WRITE_STALL_MS = 5000;
  * we do the rest of ours. With many peers there is work for everybody, and fewer writes are better.
  */
 const EARLY_FLUSH_BYTES = 4096;
+/** A slice of this size is written when it is appended. */
+const AT_ONCE_BYTES_MIN = 256 * 1024;
 /** Bytes handed to the kernel at once, so that a slow peer shows progress well within WRITE_STALL_MS. */
 const WRITE_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -117,6 +119,9 @@ export abstract class ByteStream implements Flushable, WheelTimer {
       this.#chunkStart = chunk.used;
     }
     this.#pushSlice(bytes);
+    // While it is still in the cache; with a large body the system call is not what costs.
+    if (bytes.length >= AT_ONCE_BYTES_MIN && this.#writingBytes === 0 && !this.#isClosed)
+      this.#writeWaiting();
   }
 
   /** Asks for one `onDrained`, which comes at the end of this turn or later. Only while bytes are pending. */
