@@ -19,24 +19,28 @@ import { type ByteStream, CHUNK_BYTES } from '../transport/index.js';
 
 const HEADER_BYTES = 17;
 const PROCESS_TIME_KEY = Buffer.from('\nM_pt\n');
+/** Room that a frame takes besides metadata and body. */
+const FIXED_BYTES = HEADER_BYTES + PROCESS_TIME_KEY.length + DECIMAL_BYTES_MAX + 4;
 const BY_REFERENCE_BYTES_MIN = 16 * 1024;
 
 export function writeAnswer(stream: ByteStream, call: Call, reply: Reply, nowMs: number): void {
   const head = reply.head;
   const elapsedMs = Math.max(0, Math.trunc(nowMs - call.receivedMs));
   if (head === null) {
-    writeFrame(stream, call, reply, TYPE_RESPONSE, EXCEPTION_STATUS, failureMetadata(reply), elapsedMs);
-  } else {
-    const metadata = encodedMetadata(head, reply.address);
-    writeFrame(
-      stream,
-      call,
-      reply,
-      reply.type,
-      reply.versionStatus,
+    const metadata = failureMetadata(reply);
+    writeFrame(stream, call, reply, {
+      type: TYPE_RESPONSE,
+      versionStatus: EXCEPTION_STATUS,
       metadata,
-      head.hasProcessTime ? -1 : elapsedMs,
-    );
+      elapsedMs,
+    });
+  } else {
+    writeFrame(stream, call, reply, {
+      type: reply.type,
+      versionStatus: reply.versionStatus,
+      metadata: encodedMetadata(head, reply.address),
+      elapsedMs: head.hasProcessTime ? -1 : elapsedMs,
+    });
   }
 }
 
@@ -59,58 +63,71 @@ function encodedMetadata(head: ReplyHead, address: string): Buffer {
   return head.encoded;
 }
 
-/** @param elapsedMs written as `M_pt`; -1 for none */
-function writeFrame(
-  stream: ByteStream,
-  call: Call,
-  reply: Reply,
-  type: number,
-  versionStatus: number,
-  metadata: Buffer,
-  elapsedMs: number,
-): void {
+/** Everything in front of the body, and what it is made of. */
+interface Front {
+  readonly type: number;
+  readonly versionStatus: number;
+  readonly metadata: Buffer;
+  /** Written as `M_pt`; -1 for none. */
+  readonly elapsedMs: number;
+}
+
+function writeFrame(stream: ByteStream, call: Call, reply: Reply, front: Front): void {
   const { bodyStart, bodyEnd } = reply;
   const bodyBytes = bodyEnd - bodyStart;
-  const fixed = HEADER_BYTES + PROCESS_TIME_KEY.length + DECIMAL_BYTES_MAX + 4;
-  const isMetadataCopied = fixed + metadata.length <= CHUNK_BYTES;
+  const most = FIXED_BYTES + front.metadata.length;
+  if (most > CHUNK_BYTES) {
+    const own = Buffer.allocUnsafe(most);
+    const ownView = new DataView(own.buffer, own.byteOffset, most);
+    stream.appendBuffer(own.subarray(0, writeFront(own, ownView, 0, call, reply, front)));
+    appendBody(stream, reply);
+    return;
+  }
   const byReference = bodyBytes >= BY_REFERENCE_BYTES_MIN && reply.isOwned;
-  const most = isMetadataCopied ? fixed + metadata.length : fixed;
-  const isBodyCopied = isMetadataCopied && !byReference && most + bodyBytes <= CHUNK_BYTES;
+  const isBodyCopied = !byReference && most + bodyBytes <= CHUNK_BYTES;
   const chunk = stream.reserve(isBodyCopied ? most + bodyBytes : most);
   const { bytes, view } = chunk;
-  const start = chunk.used;
-  view.setUint32(start, (0xf1f10000 | ((type | TYPE_PROXY) << 8) | versionStatus) >>> 0);
+  const at = writeFront(bytes, view, chunk.used, call, reply, front);
+  if (isBodyCopied) {
+    copyBytes(reply.bytes, reply.view, bodyStart, bodyEnd, bytes, view, at);
+    chunk.used = at + bodyBytes;
+  } else {
+    chunk.used = at;
+    appendBody(stream, reply);
+  }
+}
+
+/** Header, metadata and body size at `start`; returns where the body begins. */
+function writeFront(
+  bytes: Buffer,
+  view: DataView,
+  start: number,
+  call: Call,
+  reply: Reply,
+  front: Front,
+): number {
+  const { metadata, elapsedMs } = front;
+  view.setUint32(start, (0xf1f10000 | ((front.type | TYPE_PROXY) << 8) | front.versionStatus) >>> 0);
   bytes[start + 4] = reply.serialization;
   view.setUint32(start + 5, call.idHigh);
   view.setUint32(start + 9, call.idLow);
-  let at = start + HEADER_BYTES;
-  if (isMetadataCopied) {
-    bytes.set(metadata, at);
-    at += metadata.length;
-  } else {
-    chunk.used = at;
-    stream.appendBuffer(metadata);
-  }
-  let timeBytes = 0;
+  const metaStart = start + HEADER_BYTES;
+  bytes.set(metadata, metaStart);
+  let at = metaStart + metadata.length;
   if (elapsedMs >= 0) {
-    const timeStart = at;
     // Without other metadata the key begins the block: no line break before it.
     const key = metadata.length === 0 ? PROCESS_TIME_KEY.subarray(1) : PROCESS_TIME_KEY;
     bytes.set(key, at);
     at = writeInteger(bytes, at + key.length, elapsedMs);
-    timeBytes = at - timeStart;
   }
-  view.setUint32(start + 13, metadata.length + timeBytes);
-  view.setUint32(at, bodyBytes);
-  at += 4;
-  if (isBodyCopied) {
-    copyBytes(reply.bytes, reply.view, bodyStart, bodyEnd, bytes, view, at);
-    chunk.used = at + bodyBytes;
-    return;
-  }
-  chunk.used = at;
-  if (bodyBytes === 0) return;
-  const body = reply.bytes.subarray(bodyStart, bodyEnd);
+  view.setUint32(start + 13, at - metaStart);
+  view.setUint32(at, reply.bodyEnd - reply.bodyStart);
+  return at + 4;
+}
+
+function appendBody(stream: ByteStream, reply: Reply): void {
+  if (reply.bodyEnd === reply.bodyStart) return;
+  const body = reply.bytes.subarray(reply.bodyStart, reply.bodyEnd);
   if (reply.isOwned) stream.appendBuffer(body, reply.pooled);
   else stream.appendBuffer(Buffer.from(body));
 }
