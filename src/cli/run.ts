@@ -26,6 +26,8 @@ export async function runCommand(
     // As Go does: a start script that lived with it must go on, but its owner shall see what was never read.
     io.error(`peony: ignored, because flags end at the first word that is none: ${rest.join(' ')}\n`);
   }
+  // Operators look for the program by name; without this every tool shows `node`.
+  process.title = [program, ...words].join(' ');
   // Loading the program fills V8's young generation once and would leave it at 16 MB for ever: it may grow again under load.
   setFlagsFromString('--semi-space-growth-factor=1');
   const { runAgent } = await import('../agent/index.js');

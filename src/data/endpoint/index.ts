@@ -1,3 +1,3 @@
 export { DialQueue } from './dial-queue.js';
 export { type EndpointDeps, MotanEndpoint } from './motan-endpoint.js';
-export { endpointSettings, FRAME_BYTES_MAX, sameSettings } from './settings.js';
+export { endpointSettings, FRAME_BYTES_MAX } from './settings.js';

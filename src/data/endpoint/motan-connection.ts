@@ -38,6 +38,8 @@ import { encodedMetadata, writeRequest } from './request-encoder.js';
 const SLOT_BITS = 20;
 /** Calls in flight on one connection; the next ones are refused. Bounds the slot array. */
 export const IN_FLIGHT_MAX = 1 << SLOT_BITS;
+/** A connection whose other end vanished without a word would be asked for ever; after these it is opened anew. */
+const SILENT_HEARTBEATS_MAX = 3;
 const SLOT_MASK = IN_FLIGHT_MAX - 1;
 /** Unsent bytes from which callers are asked to pause. */
 const PRESSURE_BYTES = 4 * 1024 * 1024;
@@ -76,6 +78,8 @@ export class MotanConnection implements StreamOwner {
   #pauses = 0;
   /** Id of the heartbeat that waits for its answer; -1 for none. */
   #heartbeatSequence = -1;
+  /** Heartbeats sent since the node last sent a byte. */
+  #silentHeartbeats = 0;
   #replyHead: ReplyHead | null = null;
   #replyHeadBytes: Buffer = Buffer.alloc(0);
   #unmatched = 0;
@@ -144,6 +148,11 @@ export class MotanConnection implements StreamOwner {
 
   /** Asks the node for a sign of life, in the protocol that its calls use. */
   sendHeartbeat(protocol: 1 | 2): void {
+    if (this.#silentHeartbeats === SILENT_HEARTBEATS_MAX) {
+      this.#stream.close('the node gives no sign of life');
+      return;
+    }
+    this.#silentHeartbeats += 1;
     sequence = (sequence + 1) >>> 0;
     this.#heartbeatSequence = sequence;
     const idLow = (this.#salt | SLOT_MASK) >>> 0;
@@ -157,11 +166,13 @@ export class MotanConnection implements StreamOwner {
   }
 
   onBytes(input: Buffer, view: DataView, length: number): Buffer | null {
+    this.#silentHeartbeats = 0;
     this.#reader.push(input, view, length);
     return this.#readFrames();
   }
 
   onDirectBytes(length: number): Buffer | null {
+    this.#silentHeartbeats = 0;
     this.#reader.pushDirect(length);
     return this.#readFrames();
   }

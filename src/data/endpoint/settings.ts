@@ -71,12 +71,6 @@ export function endpointSettings(cluster: ClusterState, endpoint: EndpointState)
   };
 }
 
-/** Two settings that mean the same: an endpoint that keeps them keeps its connections. */
-export function sameSettings(left: EndpointSettings, right: EndpointSettings): boolean {
-  if (left.methodUrl !== null || right.methodUrl !== null) return false;
-  return (Object.keys(left) as (keyof EndpointSettings)[]).every((name) => left[name] === right[name]);
-}
-
 /** Time for one try, ms. A wish (`M_tmo`) outside [min, max] is ignored, not clamped: spec wire 6.3. */
 export function timeoutOf(settings: EndpointSettings, call: Call): number {
   let base = settings.requestTimeoutMs;

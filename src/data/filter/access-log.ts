@@ -25,7 +25,8 @@ const BUFFERS_KEPT_MAX = 8;
 const FLUSH_MS = 200;
 /** Exceptions are free text of other processes: cut, so that a line always fits. */
 const EXCEPTION_CHARS_MAX = 8192;
-const TIME_BYTES = 25; // 2026-11-23T15:38:35.498Z and a TAB
+/** 2026-11-23T15:38:35.498+0800 and a TAB; shorter in UTC, which is written as Z. */
+const TIME_BYTES_MAX = 29;
 const PIPE = 0x7c;
 const NEWLINE = 0x0a;
 
@@ -38,7 +39,8 @@ export class AccessLogWriter {
   #used = 0;
   #lines = 0;
   #timer: NodeJS.Timeout | null = null;
-  readonly #time = Buffer.alloc(TIME_BYTES);
+  /** Exactly as long as the time is. */
+  #time: Buffer = Buffer.alloc(0);
   #timeMs = -1;
   #secondMs = -1;
   /** From the monotonic clock of calls to the wall clock; taken anew with every buffer, so that it follows corrections. */
@@ -65,7 +67,7 @@ export class AccessLogWriter {
     if (this.#used + bytes > BUFFER_BYTES) this.flush();
     const { bytes: buffer, at } = { bytes: this.#buffer, at: this.#used };
     this.#writeTime(buffer, at, nowMs);
-    return at + TIME_BYTES;
+    return at + this.#time.length;
   }
 
   get buffer(): Buffer {
@@ -99,7 +101,7 @@ export class AccessLogWriter {
       const secondMs = wallMs - (wallMs % 1000);
       if (secondMs !== this.#secondMs) {
         this.#secondMs = secondMs;
-        this.#time.write(`${new Date(secondMs).toISOString()}\t`, 'latin1');
+        this.#time = Buffer.from(`${localTimeText(secondMs)}\t`, 'latin1');
       }
       this.#timeMs = wallMs;
       const ms = wallMs - secondMs;
@@ -109,6 +111,16 @@ export class AccessLogWriter {
     }
     into.set(this.#time, at);
   }
+}
+
+/** ISO 8601 with milliseconds in the zone of the machine, as the peers write it: spec agent 9.4. */
+function localTimeText(wallMs: number): string {
+  const offsetMinutes = -new Date(wallMs).getTimezoneOffset();
+  const text = new Date(wallMs + offsetMinutes * 60_000).toISOString().slice(0, -1);
+  if (offsetMinutes === 0) return `${text}Z`;
+  const minutes = Math.abs(offsetMinutes);
+  const zone = String(Math.floor(minutes / 60) * 100 + (minutes % 60)).padStart(4, '0');
+  return `${text}${offsetMinutes < 0 ? '-' : '+'}${zone}`;
 }
 
 function whole(chunk: Buffer): Buffer {
@@ -151,7 +163,7 @@ class AccessLogFilter implements Filter {
     const code = reply.head === null ? '' : reply.head.upstreamCode;
     const upstreamCode = code === '' ? '' : clean(code.slice(0, 64));
     const most =
-      TIME_BYTES +
+      TIME_BYTES_MAX +
       start.length +
       8 * DECIMAL_BYTES_MAX +
       names.length +
@@ -202,7 +214,7 @@ class AccessLogFilter implements Filter {
       `, "responseCode": "${exception === null ? 200 : exception.code}"` +
       `, "exception": ${JSON.stringify(exception === null ? '' : exceptionText(reply))}` +
       `, "upstreamCode": ${text(reply.head?.upstreamCode ?? '')}}\n`;
-    const most = TIME_BYTES + this.#start.length + DECIMAL_BYTES_MAX + fields.length * 4;
+    const most = TIME_BYTES_MAX + this.#start.length + DECIMAL_BYTES_MAX + fields.length * 4;
     if (most > BUFFER_BYTES) return;
     const writer = this.#writer;
     let at = writer.begin(most, nowMs);

@@ -79,7 +79,7 @@ export class Listener {
   /** Throws AgentError `E_PORT_BUSY` (or `E_LISTEN`) that names the listener and its address. */
   async listen(): Promise<void> {
     const { name, host, port, unixSock } = this.#address;
-    if (unixSock !== null) removeStaleSocket(unixSock);
+    if (unixSock !== null) await removeStaleSocket(name, unixSock);
     const target = unixSock !== null ? { path: unixSock } : { port, ...(host === '' ? {} : { host }) };
     await new Promise<void>((resolve, reject) => {
       const onError = (error: NodeJS.ErrnoException): void => {
@@ -136,17 +136,41 @@ export class Listener {
   }
 }
 
-/** motan-go removes whatever lies at the path, recursively; we remove only a socket nobody can need any more. */
-function removeStaleSocket(path: string): void {
+/**
+ * motan-go removes whatever lies at the path, recursively. We remove only a socket, and only when nobody answers there: taking the
+ * path of an agent that runs would cut it off.
+ */
+async function removeStaleSocket(name: string, path: string): Promise<void> {
   let found: fs.Stats;
   try {
     found = fs.lstatSync(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw new AgentError('E_LISTEN', `cannot look at ${path}: ${messageOf(error)}`, { cause: error });
+    throw new AgentError('E_LISTEN', `listener "${name}" cannot look at ${path}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
-  if (!found.isSocket()) throw new AgentError('E_LISTEN', `${path} exists and is not a socket`);
+  if (!found.isSocket()) {
+    throw new AgentError(
+      'E_LISTEN',
+      `listener "${name}": ${path} exists and is not a socket; it is not removed`,
+    );
+  }
+  if (await answers(path))
+    throw new AgentError('E_PORT_BUSY', `listener "${name}": another process listens on ${path}`);
   fs.rmSync(path);
+}
+
+/** Whether somebody accepts connections at the path. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = net.connect({ path });
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
 }
 
 /** Streams to a node: connects, then hands the connection on. */

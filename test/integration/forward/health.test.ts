@@ -288,3 +288,20 @@ test('only one of three nodes is out when it fails', async (t) => {
 function availability(made: Scene): boolean[] {
   return made.endpoints.map((endpoint) => endpoint.available);
 }
+
+test('a connection without any sign of life is opened anew', async (t) => {
+  const made = await scene(t);
+  // The first connection is dead without having been closed, as after a firewall forgot it.
+  const upstream: Awaited<ReturnType<Scene['upstream']>> = await made.upstream((frame, connection) => {
+    if (connection === upstream.connections[0]) return;
+    connection.send(isHeartbeat(frame.type) ? heartbeatReply(frame.id) : reply(frame.id));
+  });
+  const parameters = { requestTimeout: '50', errorCountThreshold: '1', keepaliveInterval: '20' };
+  await made.start([{ parameters, nodes: [upstream.port] }]);
+  const caller = await made.caller();
+  assert.equal(await callOnce(caller, 1n), '400');
+
+  await until('the node is back', () => made.endpoints[0]!.available && upstream.connections.length === 2);
+
+  assert.equal(await callOnce(caller, 2n), 'ok');
+});

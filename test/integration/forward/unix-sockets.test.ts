@@ -60,11 +60,24 @@ test('a file that is no socket is not removed: the start names it', async (t) =>
 
   await assert.rejects(made.plane.listen(), {
     code: 'E_LISTEN',
-    message: `${unixSock} exists and is not a socket`,
+    message: `listener "forward": ${unixSock} exists and is not a socket; it is not removed`,
   });
 
   assert.equal(fs.readFileSync(unixSock, 'utf8'), 'precious');
   await made.drain(100);
+});
+
+test('the socket of an agent that runs is not taken from it', async (t) => {
+  const unixSock = path.join(folder(t), 'agent.sock');
+  const first = await scene(t, { listener: { unixSock } });
+  await first.start([]);
+  const second = await scene(t, { listener: { unixSock } });
+  second.apply([]);
+
+  await assert.rejects(second.plane.listen(), { code: 'E_PORT_BUSY' });
+
+  assert.ok(fs.existsSync(unixSock));
+  await second.drain(100);
 });
 
 test('a port that is taken ends the start with its name', async (t) => {
