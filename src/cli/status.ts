@@ -30,6 +30,8 @@ export interface AgentStatus {
   readonly listeners: readonly ListenerReport[];
   readonly clusters: readonly (ClusterReport & {
     readonly source: string;
+    /** Null unless the source is a snapshot. */
+    readonly snapshotSavedAtMs?: number | null;
     readonly endpointsAvailable: number;
   })[];
   readonly registries: readonly RegistryReport[];
@@ -69,7 +71,7 @@ export function statusText(status: AgentStatus, nowMs: number): string {
   const sections = [
     headText(status, nowMs),
     `Listeners\n${listenersText(status.listeners)}`,
-    `Clusters\n${clustersText(status.clusters)}`,
+    `Clusters\n${clustersText(status.clusters, nowMs)}`,
     `Registries\n${registriesText(status.registries, nowMs)}`,
   ];
   if (status.quarantined.length > 0) {
@@ -125,12 +127,18 @@ function listenersText(listeners: readonly ListenerReport[]): string {
   return table(headline, rows, 'none is open');
 }
 
-function clustersText(clusters: AgentStatus['clusters']): string {
+function snapshotText(savedAtMs: number | null, nowMs: number): string {
+  const age = savedAtMs === null ? '' : ` of ${ageText(savedAtMs, nowMs)}`;
+  return `, from the snapshot${age}: no registry has answered yet`;
+}
+
+function clustersText(clusters: AgentStatus['clusters'], nowMs: number): string {
   const rows: Cell[][] = [];
   for (const cluster of clusters) {
     const { available, endpoints, endpointsAvailable } = cluster;
     const nodes = `${endpointsAvailable} of ${endpoints.length} available`;
-    const source = cluster.source === 'snapshot' ? ', from the snapshot: no registry has answered yet' : '';
+    const source =
+      cluster.source === 'snapshot' ? snapshotText(cluster.snapshotSavedAtMs ?? null, nowMs) : '';
     rows.push([cluster.service, cluster.group, `${nodes}${available ? '' : ', switched off'}${source}`]);
     for (const endpoint of endpoints) rows.push([`  ${endpoint.address}`, '', endpointText(endpoint)]);
   }

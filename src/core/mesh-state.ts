@@ -41,6 +41,8 @@ export interface ClusterState {
   readonly endpoints: readonly EndpointState[];
   /** Where the endpoints come from: a registry's answer, a snapshot read at start, or nothing yet. */
   readonly source: 'registry' | 'snapshot' | 'none';
+  /** Unix ms at which the snapshot was written; only with source `snapshot`. */
+  readonly snapshotSavedAtMs?: number;
 }
 
 export interface EndpointState {

@@ -38,6 +38,7 @@ interface Fallback {
   readonly source: ClusterState['source'];
   /** Null for the nodes of a replaced refer. */
   readonly file: string | null;
+  readonly savedAtMs: number | null;
 }
 
 export interface ReferReport {
@@ -135,7 +136,13 @@ export class ReferWatch {
   useSnapshot(snapshot: Snapshot, refer: MeshUrl): void {
     const nodes = snapshot.nodes.filter((node) => isUsable(refer, node));
     if (nodes.length > 0)
-      this.#fallback = { nodes, group: refer.group, source: 'snapshot', file: snapshot.file };
+      this.#fallback = {
+        nodes,
+        group: refer.group,
+        source: 'snapshot',
+        file: snapshot.file,
+        savedAtMs: snapshot.savedAtMs,
+      };
   }
 
   /** Starts with the endpoints of the refer that this one replaces, until a registry has spoken. */
@@ -145,7 +152,8 @@ export class ReferWatch {
     if (endpoints.length === 0 || url.path !== mine.path || url.protocol !== mine.protocol) return;
     if (before.refer.url.group !== mine.group) return;
     const nodes = endpoints.map((endpoint) => endpoint.node).filter((node) => isUsable(mine, node));
-    this.#fallback = { nodes, group: url.group, source, file: before.#fallback?.file ?? null };
+    const { file = null, savedAtMs = null } = before.#fallback ?? {};
+    this.#fallback = { nodes, group: url.group, source, file, savedAtMs };
     this.#cluster = { ...this.#cluster, endpoints };
     this.rebuild();
   }
@@ -159,7 +167,15 @@ export class ReferWatch {
     if (endpoints === before.endpoints && source === before.source && group === before.url.group)
       return false;
     const url = group === before.url.group ? before.url : before.url.with({ group });
-    this.#cluster = { key: clusterKey(url), referId: before.referId, url, endpoints, source };
+    const savedAtMs = source === 'snapshot' ? (this.#fallback?.savedAtMs ?? null) : null;
+    this.#cluster = {
+      key: clusterKey(url),
+      referId: before.referId,
+      url,
+      endpoints,
+      source,
+      ...(savedAtMs === null ? {} : { snapshotSavedAtMs: savedAtMs }),
+    };
     return true;
   }
 

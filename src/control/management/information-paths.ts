@@ -101,6 +101,7 @@ function fullStatus(view: ManagementView): object {
     clusters: report.clusters.map((cluster) => ({
       ...cluster,
       source: states.get(cluster.key)?.source ?? 'none',
+      snapshotSavedAtMs: states.get(cluster.key)?.snapshotSavedAtMs ?? null,
       endpointsAvailable: cluster.endpoints.filter((endpoint) => endpoint.available).length,
     })),
     registries: view.registries().map((registry) => ({

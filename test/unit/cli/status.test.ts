@@ -118,7 +118,7 @@ test('status says when nodes come from the snapshot, a state lags, and a log is 
     {
       ...STATUS,
       appliedStateNumber: 2,
-      clusters: [{ ...STATUS.clusters[0]!, source: 'snapshot' }],
+      clusters: [{ ...STATUS.clusters[0]!, source: 'snapshot', snapshotSavedAtMs: NOW_MS - 90_000 }],
       logs: [
         {
           name: 'access',
@@ -133,7 +133,7 @@ test('status says when nodes come from the snapshot, a state lags, and a log is 
     NOW_MS,
   );
 
-  assert.match(text, /from the snapshot: no registry has answered yet/);
+  assert.match(text, /from the snapshot of 90 s ago: no registry has answered yet/);
   assert.match(text, /\(state 2 is applied\)/);
   assert.match(text, /access +\/var\/log\/a\.log +5 +ENOSPC/);
 });

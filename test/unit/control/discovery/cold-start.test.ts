@@ -60,6 +60,7 @@ test('a node of the file registry reaches the state, and a later start without t
 
   assert.equal(before.source, 'registry');
   assert.equal(after.source, 'snapshot');
+  assert.ok(after.snapshotSavedAtMs !== undefined && after.snapshotSavedAtMs <= Date.now());
   assert.deepEqual(after.endpoints, before.endpoints);
   assert.deepEqual(after.endpoints[0]!.node, NODE);
 });
