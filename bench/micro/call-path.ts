@@ -8,7 +8,7 @@ import { Cluster } from '../../src/data/cluster/cluster.js';
 import { MotanEndpoint } from '../../src/data/endpoint/motan-endpoint.js';
 import { AccessLogWriter, CallCounters, chainBuilder, filterTable } from '../../src/data/filter/index.js';
 import { RouteTable } from '../../src/data/route/index.js';
-import { MotanServerConnection } from '../../src/data/server/motan-connection.js';
+import { MotanServerConnection } from '../../src/data/server/motan-server-connection.js';
 import { ByteStream } from '../../src/data/transport/byte-stream.js';
 import { IoLoop } from '../../src/data/transport/index.js';
 

@@ -16,7 +16,7 @@ import {
   type Reply,
 } from '../../core/index.js';
 import { type ByteStream, type IoLoop, Listener } from '../transport/index.js';
-import { type CallIntake, MotanServerConnection } from './motan-connection.js';
+import { type CallIntake, MotanServerConnection } from './motan-server-connection.js';
 
 /** A draining connection stays half-closed for this long, so that its peer reads the last answers before the close. */
 const LINGER_MS = 100;
