@@ -5,7 +5,7 @@
  * agent on another port helps nobody; elsewhere it is an error and the default is used.
  */
 import type { AgentSettings } from '../../core/index.js';
-import { MeshUrl } from '../../core/index.js';
+import { isSecretName, MeshUrl } from '../../core/index.js';
 import { expectedText } from './check-keys.js';
 import type { LoadContext } from './context.js';
 import { URL_FIELDS } from './entry.js';
@@ -43,6 +43,8 @@ class AgentReader {
   readonly #section: MapNode | null;
   /** Keys whose effective value is decided and recorded. */
   readonly #settled = new Set<string>();
+  /** Keys whose value is of a wrong type: ignored here, so nobody else may read them from the url. */
+  readonly #refused = new Set<string>();
 
   constructor(context: LoadContext) {
     this.#context = context;
@@ -126,6 +128,8 @@ class AgentReader {
         code: 'unknown-key',
         key: `${SECTION}.${entry.key}`,
         node: entry.node,
+        // Who misspells the name of a secret has written the secret beside it.
+        ...(isSecretName(near) ? { value: '[redacted]' } : {}),
         at: entry.keyAt,
         message: 'unknown key, kept as a parameter without meaning to the agent',
         didYouMean: near,
@@ -140,6 +144,7 @@ class AgentReader {
     didYouMean: string | null,
     expected?: string,
   ): void {
+    this.#refused.add(name);
     const key = `${SECTION}.${name}`;
     const isQuoted = didYouMean !== null && node.kind === 'scalar' && node.type === 'string';
     const finding: Finding = {
@@ -148,7 +153,7 @@ class AgentReader {
       node,
       message: '',
       expected: expected ?? expectedText(AGENT_KEYS[name]!) + (isQuoted ? ', without quotes' : ''),
-      didYouMean,
+      didYouMean: isSecretName(name) ? null : didYouMean,
     };
     const { problems } = this.#context;
     if (LISTEN_KEYS.has(name))
@@ -414,7 +419,8 @@ class AgentReader {
   #url(names: { application: string; group: string; path: string }, host: string, port: number): MeshUrl {
     const parameters = new Map<string, string>();
     for (const entry of this.#section?.entries.values() ?? []) {
-      if (!URL_FIELDS.has(entry.key)) parameters.set(entry.key, parameterText(entry.node));
+      if (!URL_FIELDS.has(entry.key) && !this.#refused.has(entry.key))
+        parameters.set(entry.key, parameterText(entry.node));
     }
     parameters.set('application', names.application);
     return new MeshUrl({ host, port, path: names.path, group: names.group, parameters });

@@ -62,12 +62,12 @@ export const AGENT_KEYS: KeyTable = {
   runtime_dir: string('directory of the saved status and dynamic registrations', './agent_runtime'),
   snapshot_dir: string('directory of registry snapshots, read by PHP clients too', './snapshot'),
   log_dir: string('log directory, or `stdout`', '.'),
-  log_async: boolean('access log through a queue', true),
+  log_async: boolean('accepted, without effect: logs never wait for the disk', true),
   log_structured: boolean('access log as JSON', false),
   rotate_per_hour: boolean('rotate logs every hour', true),
   log_filter_caller: boolean('accepted, without effect', false),
   log_level: string('trace, debug, info, warn, error, dpanic, panic or fatal', 'info'),
-  log_buffer_size: integer('length of the access log queue', 5000, 'entries', 1),
+  log_buffer_size: integer('accepted, without effect: what waits is bounded in bytes', 5000, 'entries', 1),
   unixSock: string('the forward server listens on this socket instead of its port'),
   managementUnixSock: string('same for the management API'),
   httpProxyUnixSock: string('same for the HTTP proxy'),
@@ -90,7 +90,11 @@ export const AGENT_KEYS: KeyTable = {
     1,
   ),
   initClusterTimeout: integer('how long the start waits for first connections', 10000, 'ms', 0),
-  motanEpAsyncInit: boolean('default of `asyncInitConnection`', true),
+  motanEpAsyncInit: boolean('accepted, without effect: connecting never blocks', true),
+  managementToken: string(
+    'secret that lets other machines change state, at least 16 characters without blanks; new in Peony',
+  ),
+  managementTokenFile: string('file with that secret; beats `managementToken`; new in Peony'),
 };
 
 /** Names that people try although no version reads them (spec agent 4). */
@@ -101,7 +105,7 @@ export const AGENT_KEY_TRAPS: ReadonlyMap<string, string> = new Map([
 ]);
 
 export const REGISTRY_KEYS: KeyTable = {
-  protocol: string('direct, local, file, zookeeper, consul or mesh'),
+  protocol: string('direct, local, file, zookeeper (or zk), consul, mesh or redis'),
   host: string('host of a single server'),
   port: integer('port of a single server', null, 'port'),
   address: list('several `host:port`; for direct also `unix://path`. Ignored when host and port are set'),
@@ -117,10 +121,20 @@ export const REGISTRY_KEYS: KeyTable = {
 /** Keys of the connection to a node: refers, and services whose provider is motan2 or motan. */
 const CONNECTION_KEYS: KeyTable = {
   connectTimeout: integer('time to open a connection', 1000, 'ms', 1),
-  connectRetryInterval: integer('pause before the first connect of a node is tried again', 60000, 'ms', 1),
-  clientConnection: integer('connections per node', 3, 'connections', 1),
+  connectRetryInterval: integer(
+    'longest pause between tries to connect. They begin at 100 ms and double; 5 s and `keepaliveInterval` bound them too',
+    60000,
+    'ms',
+    1,
+  ),
+  clientConnection: integer(
+    'most connections to a node; one is opened at once, more under load',
+    3,
+    'connections',
+    1,
+  ),
   lazyInit: boolean('connect at the first call', false),
-  asyncInitConnection: boolean('connect in the background', true),
+  asyncInitConnection: boolean('accepted, without effect: connecting never blocks', true),
   errorCountThreshold: integer('errors in a row until a node is taken out; 0 never', 10, 'errors'),
   keepaliveInterval: integer('heartbeat of a node that was taken out', 1000, 'ms', 1),
   maxContentLength: integer('largest message', 10485760, 'bytes', 1),
@@ -182,7 +196,7 @@ export const SERVICE_KEYS: KeyTable = {
   ...COMMON_KEYS,
   ...CONNECTION_KEYS,
   connectRetryInterval: integer(
-    'pause before the first connect to the backend is tried again',
+    'longest pause between tries to connect to the backend, bounded as for refers',
     5000,
     'ms',
     1,

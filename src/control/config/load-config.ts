@@ -19,6 +19,7 @@ import { REFER_KEYS, SERVICE_KEYS } from './keys.js';
 import { findLocalIp } from './local-ip.js';
 import { BUILT_NAMES, type ExtensionNames, KNOWN_NAMES } from './names.js';
 import { type MapNode, toPlain } from './node.js';
+import { warnOfUnbuiltSections, warnOfUnbuiltSelf } from './not-built.js';
 import { replacePlaceholders } from './placeholders.js';
 import { ConfigError, Problems } from './problems.js';
 import { Provenance } from './provenance.js';
@@ -99,6 +100,8 @@ function readConfig(context: LoadContext): AgentConfig {
   warnOfUnknownSections(context);
   const agent = readAgentSettings(context);
   const registries = readRegistries(context, agent.runtimeDir);
+  warnOfUnbuiltSections(context);
+  warnOfUnbuiltSelf(context, agent, registries);
   const parts: AgentParts = {
     application: agent.application,
     defaultFilters: agentFilters('defaultFilter', context),

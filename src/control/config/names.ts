@@ -10,6 +10,8 @@ export interface ExtensionNames {
   readonly registries: readonly string[];
   /** Protocols of the caller of a node: `protocol` of refers. */
   readonly protocols: readonly string[];
+  /** Sections and keys that need a server or client of their own, by their key. */
+  readonly features: readonly string[];
 }
 
 /** Endpoint and cluster filters with their position in the chain (spec agent 2.7): a smaller one is further out. */
@@ -31,15 +33,28 @@ export const KNOWN_NAMES: ExtensionNames = {
   haStrategies: ['failover', 'backupRequest'],
   registries: ['direct', 'local', 'file', 'zookeeper', 'consul', 'mesh', 'redis'],
   protocols: ['motan2', 'motan', 'grpc', 'local'],
+  features: [
+    'motan-service',
+    'http-client',
+    'httpProxyEnable',
+    'mixGroups',
+    'metrics.graphite',
+    'envMetaPrefix',
+    'metaCacheExpireSecond',
+  ],
 };
 
-/** What the program itself runs; a composition root with other tables passes its own. */
+/** Other names of registry protocols; the tables of the registries take the same ones. */
+export const REGISTRY_ALIASES: ReadonlyMap<string, string> = new Map([['zk', 'zookeeper']]);
+
+/** What the program itself runs: the keys of the extension tables, which a test compares. A composition root with other tables passes its own. */
 export const BUILT_NAMES: ExtensionNames = {
-  filters: ['accessLog', 'metrics'],
+  filters: ['clusterAccessLog', 'clusterMetrics', 'accessLog', 'metrics'],
   loadBalancers: ['random', 'roundrobin'],
   haStrategies: ['failover'],
   registries: ['direct', 'local', 'file'],
   protocols: ['motan2', 'motan'],
+  features: [],
 };
 
 /** Names of Motan Java that motan-go does not know; there a cluster with one of them is missing or fails every call (spec traffic 7.1, 8). */

@@ -10,6 +10,7 @@ import { assembleFilters } from './filters.js';
 import { HTTP_CLIENT_KEYS, REFER_KEYS } from './keys.js';
 import { JAVA_HA_STRATEGIES, JAVA_LOAD_BALANCERS } from './names.js';
 import { placeOf } from './node.js';
+import { warnOfMixedGroups } from './not-built.js';
 import { registryIdsOf } from './registries.js';
 
 export function readRefers(context: LoadContext, agent: AgentParts, basics: Basics): ReferConfig[] {
@@ -27,6 +28,7 @@ export function readRefers(context: LoadContext, agent: AgentParts, basics: Basi
     );
     const ids = readCommon(draft, agent, context);
     if (ids === null || !hasPath || !hasProtocol) continue;
+    warnOfMixedGroups(draft, context);
     const url = draft.toUrl();
     refers.push(Object.freeze({ id: draft.id, url, registryIds: ids, place: placeOf(draft.at) }));
     context.provenance.addEntry(draft, draft.id, url);

@@ -4,6 +4,7 @@ import type { LoadContext } from './context.js';
 import { type EntryDraft, readEntries } from './entry.js';
 import { commaList, isAddress } from './environment.js';
 import { REGISTRY_KEYS } from './keys.js';
+import { REGISTRY_ALIASES } from './names.js';
 import { nearestName } from './near.js';
 import { placeOf } from './node.js';
 
@@ -17,6 +18,8 @@ export function readRegistries(
   const kind = { section: SECTION, table: REGISTRY_KEYS, basicKey: '', basics: new Map() };
   const registries = new Map<string, RegistryConfig>();
   for (const draft of readEntries(tree, kind, problems)) {
+    const alias = REGISTRY_ALIASES.get(draft.fields.protocol);
+    if (alias !== undefined) draft.derive('protocol', alias, `another name of ${alias}`);
     if (!checkProtocol(draft, context) || !checkAddresses(draft, context)) continue;
     if (draft.fields.protocol === 'file' && draft.fields.path === '') {
       draft.derive('path', `${runtimeDir}/registry`, 'default of the file registry');

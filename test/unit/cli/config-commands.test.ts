@@ -41,15 +41,26 @@ async function explain(words: string[], key: string | null, json = false): Promi
 }
 
 test('check ends with 0 for a sound tree', async () => {
-  assert.deepEqual(await check(['-c', 'pool', '-pool', 'shop-idc1-core'], { strict: true }), [
+  assert.deepEqual(await check(['-c', '../../../conf/pool', '-pool', 'demo-idc1'], { strict: true }), [
     0,
-    '0 fatal, 0 errors, 0 warnings; 2 refers, 1 services, 1 http-clients, 2 registries load\n',
+    '0 fatal, 0 errors, 0 warnings; 1 refers, 0 services, 0 http-clients, 1 registries load\n',
   ]);
 });
 
 test('check ends with 1 for warnings only when it is strict', async () => {
   assert.equal((await check(['-c', 'anchors/motan.yaml']))[0], 0);
   assert.equal((await check(['-c', 'anchors/motan.yaml'], { strict: true }))[0], 1);
+});
+
+test('check tells of what this version does not act on, and is strict about it', async () => {
+  const [code, text] = await check(['-c', 'pool', '-pool', 'shop-idc1-core'], { strict: true });
+
+  assert.equal(code, 1);
+  assert.match(text, /^pool\/applications\/shop\.yaml:9:1: warning: motan-service: .*"cart"/m);
+  assert.match(
+    text,
+    /^0 fatal, 0 errors, 2 warnings; 2 refers, 1 services, 1 http-clients, 2 registries load$/m,
+  );
 });
 
 test('check ends with 2 for errors and for what cannot be read', async () => {

@@ -36,7 +36,7 @@ test('protocol motanV1Compatible of a refer is motan', () => {
 });
 
 test('a pool directory merges basic, services, application and pools in that order', () => {
-  const config = load(['-c', 'pool', '-pool', 'shop-idc1-core']);
+  const config = load(['-c', 'pool', '-pool', 'shop-idc1-core'], ALL_BUILT);
 
   assert.deepEqual(config.problems, []);
   assert.deepEqual(
@@ -175,7 +175,7 @@ test("the pool's own key beats expressions, and expressions beat the default", (
 });
 
 test('http sections, metrics and switchers load', () => {
-  const config = load(['-c', 'http/motan.yaml']);
+  const config = load(['-c', 'http/motan.yaml'], ALL_BUILT);
 
   assert.equal(config.agent.httpProxyEnable, true);
   assert.equal(config.agent.httpPort, 9883);
@@ -215,7 +215,7 @@ test('groups of services are extended, split and suffixed, and refers are double
     META_WEIGHT: '5=6',
     MESH_DIRECT_RPC: 'com.example.By*>g1@127.0.0.1:8100; Echo > 10.0.0.9:9982,10.0.0.8:9982',
   };
-  const config = load(['-c', 'groups/motan.yaml'], { env });
+  const config = load(['-c', 'groups/motan.yaml'], { ...ALL_BUILT, env });
 
   assert.deepEqual(
     config.services.map(({ id, confId, url }) => [id, confId, url.group]),
@@ -250,7 +250,7 @@ test('groups of services are extended, split and suffixed, and refers are double
 });
 
 test('without MESH_DIRECT_RPC the refer of an unknown registry is left out', () => {
-  const config = load(['-c', 'groups/motan.yaml']);
+  const config = load(['-c', 'groups/motan.yaml'], ALL_BUILT);
 
   assert.ok(!config.refers.some((one) => one.id === 'bypass'));
   assert.deepEqual(
@@ -260,7 +260,7 @@ test('without MESH_DIRECT_RPC the refer of an unknown registry is left out', () 
 });
 
 test('basicRefer on a service has no effect; the service is served unannounced', () => {
-  const config = load(['-c', 'wild-basic-refer/server-and-client-mesh.yaml']);
+  const config = load(['-c', 'wild-basic-refer/server-and-client-mesh.yaml'], ALL_BUILT);
   const { url, registryIds } = service(config, 'php-service');
 
   assert.equal(url.group, '');

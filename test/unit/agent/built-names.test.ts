@@ -1,0 +1,35 @@
+/** Configuration may not read the tables of the planes, so it has the names of what is built a second time. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { BUILT_NAMES, KNOWN_NAMES, REGISTRY_ALIASES } from '../../../src/control/config/index.js';
+import { registries, registryAliases, UNSUPPORTED_PROTOCOLS } from '../../../src/control/registry/index.js';
+import { filters, haStrategies, loadBalancers } from '../../../src/data/index.js';
+
+const TABLES = { filters, loadBalancers, haStrategies, registries };
+
+for (const [kind, table] of Object.entries(TABLES)) {
+  test(`the ${kind} that configuration takes as built are those of the table`, () => {
+    const built = BUILT_NAMES[kind as keyof typeof TABLES];
+
+    assert.deepEqual([...built].sort(), Object.keys(table).sort());
+  });
+}
+
+test('what is built is legal', () => {
+  for (const kind of Object.keys(KNOWN_NAMES) as (keyof typeof KNOWN_NAMES)[]) {
+    assert.deepEqual(
+      BUILT_NAMES[kind].filter((name) => !KNOWN_NAMES[kind].includes(name)),
+      [],
+    );
+  }
+});
+
+test('the registries that are legal and not built are those that have a stand-in', () => {
+  const missing = KNOWN_NAMES.registries.filter((name) => !BUILT_NAMES.registries.includes(name));
+
+  assert.deepEqual(missing.sort(), [...UNSUPPORTED_PROTOCOLS].sort());
+});
+
+test('configuration and registries know the same other names', () => {
+  assert.deepEqual(Object.fromEntries(REGISTRY_ALIASES), registryAliases);
+});
