@@ -2,6 +2,7 @@
  * The running agent: builds the planes, starts them in order, stops them in order.
  *
  *   new --start--> starting --forward port open--> running --stop--> draining --> stopped
+ *                     `-----------stop-----------------------------------^
  *
  * Start (spec agent 1.5, with own exports and registries no longer able to hold it up): logs, registries, discovery, first
  * state, connections, management, announcement of the agent, pid file, forward port. Stop: unavailable in the registries, no
@@ -73,7 +74,14 @@ export class Agent implements ManagementView {
   #managementAddress = '';
   #isServing = false;
   #isMetricsLogOn = true;
+  #statusStored: Promise<unknown> = Promise.resolve();
+  #starting: Promise<boolean> = Promise.resolve(false);
   #stopping: Promise<number> | null = null;
+  /** Ends what a start waits for. */
+  #endWaiting: () => void = () => {};
+  readonly #waitingEnded = new Promise<void>((resolve) => {
+    this.#endWaiting = resolve;
+  });
 
   constructor(options: AgentOptions) {
     const { config, program, clock } = options;
@@ -119,10 +127,14 @@ export class Agent implements ManagementView {
     return this.#managementAddress;
   }
 
-  /** Resolves when the forward port is open. Throws AgentError when a port is busy; then everything is closed again. */
-  async start(): Promise<void> {
+  /**
+   * Resolves with true when the forward port is open, with false when the agent was told to stop before that. Throws
+   * AgentError when a port is busy; then everything is closed again.
+   */
+  async start(): Promise<boolean> {
+    this.#starting = this.#start();
     try {
-      await this.#start();
+      return await this.#starting;
     } catch (error) {
       await this.stop(0);
       throw error;
@@ -147,7 +159,11 @@ export class Agent implements ManagementView {
     this.#isServing = isServing;
     this.#announce();
     this.logger.info({ status: isServing ? 200 : 503 }, 'status set');
-    await writeStatusFile(this.#config.agent.runtimeDir, isServing, this.logger);
+    // One after the other, each with the status then in force: of two wishes at once the stored one must be the one that won.
+    this.#statusStored = this.#statusStored.then(() =>
+      writeStatusFile(this.#config.agent.runtimeDir, this.#isServing, this.logger),
+    );
+    await this.#statusStored;
   }
 
   refers(): readonly MeshUrl[] {
@@ -200,7 +216,7 @@ export class Agent implements ManagementView {
     this.#mainLog.flushSync();
   }
 
-  async #start(): Promise<void> {
+  async #start(): Promise<boolean> {
     const { agent } = this.#config;
     const { logger } = this;
     for (const problem of this.#config.problems) {
@@ -228,10 +244,11 @@ export class Agent implements ManagementView {
     await this.#startManagement();
     this.#discovery.start();
     const untilMs = this.#clock.nowMs() + agent.initClusterTimeoutMs;
-    await this.#discovery.whenSettled(agent.initClusterTimeoutMs);
+    await Promise.race([this.#discovery.whenSettled(agent.initClusterTimeoutMs), this.#waitingEnded]);
     plane.apply(this.#discovery.state);
     this.#discovery.onState((state) => plane.apply(state));
-    await plane.ready(Math.max(0, untilMs - this.#clock.nowMs()));
+    await Promise.race([plane.ready(Math.max(0, untilMs - this.#clock.nowMs())), this.#waitingEnded]);
+    if (this.#stopping !== null) return false;
     this.#announce();
     await writePidFile(agent.pidFile, process.pid, logger);
     await plane.listen();
@@ -239,6 +256,7 @@ export class Agent implements ManagementView {
       { version: this.version, node: process.version, state: this.#discovery.state.number },
       'the agent serves',
     );
+    return true;
   }
 
   async #startManagement(): Promise<void> {
@@ -262,6 +280,9 @@ export class Agent implements ManagementView {
   async #stop(withinMs: number): Promise<number> {
     const { logger } = this;
     logger.info({ withinMs }, 'stopping');
+    // What a start has opened is known when it has ended; why it failed is told by `start`.
+    this.#endWaiting();
+    await Promise.allSettled([this.#starting]);
     for (const timer of this.#timers) clearInterval(timer);
     // Registries first: who reads them stops choosing this agent while it still answers.
     await Promise.all([...new Set(this.#registries.values())].map((registry) => this.#sayFarewell(registry)));

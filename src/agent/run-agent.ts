@@ -26,6 +26,8 @@ export const EXIT_OK = 0;
 export const EXIT_CANNOT_START = 1;
 /** The configuration cannot be read or parsed. */
 export const EXIT_CONFIG = 2;
+/** What is still open after a stop may hold up the end of the process this long. */
+const LEAVE_MS = 200;
 
 /** Runs until SIGTERM or SIGINT; resolves with the exit code. A second signal does not wait for calls in flight. */
 export async function runAgent(options: RunOptions): Promise<number> {
@@ -47,17 +49,22 @@ export async function runAgent(options: RunOptions): Promise<number> {
     agent.logger.error({ error: error.message, stack: error.stack }, 'the agent ends by a fault of its own');
     agent.flushLogsSync();
   });
+  let isStarted: boolean;
   try {
-    await agent.start();
+    isStarted = await agent.start();
   } catch (error) {
     stderr.write(`peony cannot start: ${messageOf(error)}\n`);
     return EXIT_CANNOT_START;
   }
-  stdout.write(
-    `peony agent started, forward port ${agent.forwardPort}, management ${agent.managementAddress}\n`,
-  );
-  options.onStarted?.();
+  if (isStarted) {
+    stdout.write(
+      `peony agent started, forward port ${agent.forwardPort}, management ${agent.managementAddress}\n`,
+    );
+    options.onStarted?.();
+  }
   await stopped;
+  // All is closed. Unreferenced, so it fires only when something is not: a connect under way to a node that does not answer.
+  setTimeout(() => process.exit(EXIT_OK), LEAVE_MS).unref();
   return EXIT_OK;
 }
 
