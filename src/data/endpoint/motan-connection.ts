@@ -269,7 +269,7 @@ export class MotanConnection implements StreamOwner {
     const { loop } = this.#stream;
     let isDone = false;
     let isPaused = false;
-    loop.inflater.inflate(zipped, frameBytesMax, (plain) => {
+    loop.gzip.inflate(zipped, frameBytesMax, (plain) => {
       isDone = true;
       if (isPaused) this.#resume();
       if (plain === 'too-large') {
@@ -293,7 +293,7 @@ export class MotanConnection implements StreamOwner {
       reply.address = address;
       this.#endpoint.finish(attempt, reply, loop.tick());
     });
-    if (isDone || !loop.inflater.isLoaded) return;
+    if (isDone || !loop.gzip.isLoaded) return;
     isPaused = true;
     this.#pauses += 1;
     if (this.#pauses === 1) this.#stream.pauseReading();

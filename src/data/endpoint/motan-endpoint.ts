@@ -26,7 +26,7 @@ import {
   type Reply,
   TYPE_GZIP,
 } from '../../core/index.js';
-import { type ByteStream, type IoLoop, zipBody } from '../transport/index.js';
+import type { ByteStream, IoLoop } from '../transport/index.js';
 import { Attempt } from './attempt.js';
 import type { DialQueue } from './dial-queue.js';
 import { EndpointHealth } from './endpoint-health.js';
@@ -148,7 +148,12 @@ export class MotanEndpoint implements Endpoint {
     }
     const attempt = new Attempt(call, observer, this, startedMs, startedMs + timeoutOf(this.settings, call));
     const { zipAboveBytes } = this.settings;
-    if (zipAboveBytes > 0 && call.protocol === 2) this.#zip(call, zipAboveBytes);
+    const isZipped = zipAboveBytes === 0 || call.protocol === 1 || (call.type & TYPE_GZIP) !== 0;
+    if (isZipped || call.bodyBytes <= zipAboveBytes) this.#send(attempt);
+    else this.#zipAndSend(attempt);
+  }
+
+  #send(attempt: Attempt): void {
     const connection = this.#pickConnection();
     if (connection === null) {
       this.#waitForConnection(attempt);
@@ -157,8 +162,23 @@ export class MotanEndpoint implements Endpoint {
       connection.send(attempt);
     } else {
       const cause = failure('E_SEND_QUEUE_FULL', 'channel call error:timeout err: send request timeout');
-      this.finish(attempt, failed(cause, this.address), startedMs);
+      this.finish(attempt, failed(cause, this.address), attempt.startedMs);
     }
+  }
+
+  /** The deadline runs while the body is being zipped; a call that misses it is not sent any more. */
+  #zipAndSend(attempt: Attempt): void {
+    const { call } = attempt;
+    const { gzip, timers } = this.#deps.loop;
+    call.retain();
+    timers.add(attempt);
+    gzip.deflate(call.bytes.subarray(call.bodyStart, call.bodyEnd), (zipped) => {
+      if (attempt.wheelSlot < 0) return;
+      timers.remove(attempt);
+      call.replaceBody(zipped);
+      call.type |= TYPE_GZIP;
+      this.#send(attempt);
+    });
   }
 
   /** Ends an attempt whose slot and deadline are free already: filters, health, observer. */
@@ -324,12 +344,6 @@ export class MotanEndpoint implements Endpoint {
 
   #noConnection(): Reply {
     return failed(failure('E_NO_CONNECTION', 'can not get a channel'), this.address);
-  }
-
-  #zip(call: Call, aboveBytes: number): void {
-    if (call.bodyBytes <= aboveBytes || (call.type & TYPE_GZIP) !== 0) return;
-    call.replaceBody(zipBody(call.bytes.subarray(call.bodyStart, call.bodyEnd)));
-    call.type |= TYPE_GZIP;
   }
 
   #closeWhenIdle(untilMs: number): void {

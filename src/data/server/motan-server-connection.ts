@@ -229,10 +229,10 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
     const { frameBytesMax } = this.#server;
     call.type &= ~TYPE_GZIP;
     const zipped = call.bytes.subarray(call.bodyStart, call.bodyEnd);
-    const { inflater } = this.#stream.loop;
+    const { gzip } = this.#stream.loop;
     let isDone = false;
     let isPaused = false;
-    inflater.inflate(zipped, frameBytesMax, (plain) => {
+    gzip.inflate(zipped, frameBytesMax, (plain) => {
       this.#stream.loop.tick();
       isDone = true;
       if (isPaused) this.#resume();
@@ -243,7 +243,7 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
       call.replaceBody(plain);
       this.#server.carry(call);
     });
-    if (isDone || !inflater.isLoaded) return;
+    if (isDone || !gzip.isLoaded) return;
     isPaused = true;
     this.#pause();
   }

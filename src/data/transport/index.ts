@@ -1,5 +1,4 @@
 export { ByteStream, type StreamOwner, WRITE_STALL_MS } from './byte-stream.js';
-export { zipBody } from './inflater.js';
 export { CHUNK_BYTES, type Chunk, type Flushable, IoLoop } from './io-loop.js';
 export { dial, type ListenAddress, Listener, type ListenerEvents } from './listener.js';
 export { rawStreamsWork } from './raw-stream.js';

@@ -8,7 +8,7 @@
  */
 import { BufferPool, TimerWheel } from '../../base/index.js';
 import type { Clock } from '../../core/index.js';
-import { Inflater } from './inflater.js';
+import { Gzip } from './gzip.js';
 
 /** Large enough for a batch of 16 KiB messages; small enough to stay in the cache. */
 export const READ_BUFFER_BYTES = 256 * 1024;
@@ -43,7 +43,7 @@ export class IoLoop {
   /** The front of the read buffer: for a short read that is to show only the sizes of a large message. */
   readonly headBuffer: Buffer;
   readonly buffers = new BufferPool();
-  readonly inflater = new Inflater();
+  readonly gzip = new Gzip();
   /** Monotonic ms, read once per batch of bytes: everything one batch causes happens at the same time. */
   nowMs: number;
   /** Batches of bytes read in this turn of the loop. */

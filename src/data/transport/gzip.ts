@@ -1,10 +1,10 @@
 /**
- * Unpacks gzip bodies: small ones at once, large ones off the loop, a few at a time.
+ * Packs and unpacks gzip bodies: small ones at once, large ones off the loop, a few at a time.
  *
  * What a body may become is bounded twice: by the message limit, and by how many times its size it may grow beyond a
  * megabyte. Real text grows 5 to 50 times, a bomb 1,000 times.
  */
-import { constants, gunzip, gunzipSync, gzipSync } from 'node:zlib';
+import { constants, gunzip, gunzipSync, gzip, gzipSync } from 'node:zlib';
 
 /** Up to this many zipped bytes the loop is held for at most about 2 ms. */
 const AT_ONCE_BYTES_MAX = 4096;
@@ -12,7 +12,11 @@ const GROWTH_MAX = 200;
 const GROWTH_FREE_BYTES = 1024 * 1024;
 /** Of libuv's four threads two stay free for files and names. */
 const RUNNING_MAX = 2;
-/** Zipped bytes that wait or are being unpacked, from which whoever reads more of them should pause. */
+/** Packing at the fastest level takes about 1 ms for this. */
+const DEFLATED_AT_ONCE_BYTES_MAX = 64 * 1024;
+/** As the peers use it: spec wire 9. */
+const FASTEST = { level: constants.Z_BEST_SPEED };
+/** Zipped bytes that wait or are being worked on, from which whoever reads more of them should pause. */
 const LOADED_BYTES = 32 * 1024 * 1024;
 
 /**
@@ -21,12 +25,12 @@ const LOADED_BYTES = 32 * 1024 * 1024;
  */
 export type Inflated = Buffer | 'too-large';
 
-export class Inflater {
+export class Gzip {
   #running = 0;
   #pendingBytes = 0;
   readonly #waiting: (() => void)[] = [];
 
-  /** True while more zipped bytes should not be read: they come faster than they are unpacked. */
+  /** True while more zipped bytes should not be read: they come faster than they are worked on. */
   get isLoaded(): boolean {
     return this.#pendingBytes > LOADED_BYTES;
   }
@@ -42,24 +46,47 @@ export class Inflater {
       return;
     }
     const own = Buffer.from(zipped);
-    this.#pendingBytes += own.length;
-    const run = (): void => {
-      this.#running += 1;
+    this.#later(own.length, (ended) => {
       gunzip(own, { maxOutputLength }, (error, plain) => {
-        this.#running -= 1;
-        this.#pendingBytes -= own.length;
-        this.#waiting.shift()?.();
+        ended();
         done(error === null ? plain : withoutPlain(error, own));
       });
+    });
+  }
+
+  /**
+   * Calls `done` once with the zipped body, even if that is larger, as the peers do: before this returns for small bodies, later
+   * for large ones, whose bytes must not change until then.
+   */
+  deflate(plain: Buffer, done: (zipped: Buffer) => void): void {
+    if (plain.length <= DEFLATED_AT_ONCE_BYTES_MAX) {
+      done(gzipSync(plain, FASTEST));
+      return;
+    }
+    this.#later(plain.length, (ended) => {
+      gzip(plain, FASTEST, (error, zipped) => {
+        ended();
+        // Only memory can be missing here: a fault that must not pass as an answer.
+        if (error !== null) throw error;
+        done(zipped);
+      });
+    });
+  }
+
+  #later(bytes: number, work: (ended: () => void) => void): void {
+    this.#pendingBytes += bytes;
+    const ended = (): void => {
+      this.#running -= 1;
+      this.#pendingBytes -= bytes;
+      this.#waiting.shift()?.();
+    };
+    const run = (): void => {
+      this.#running += 1;
+      work(ended);
     };
     if (this.#running < RUNNING_MAX) run();
     else this.#waiting.push(run);
   }
-}
-
-/** Fastest level, as the peers use; the result counts even if it is larger. */
-export function zipBody(body: Buffer): Buffer {
-  return gzipSync(body, { level: constants.Z_BEST_SPEED });
 }
 
 function inflateNow(zipped: Buffer, maxOutputLength: number): Inflated {
