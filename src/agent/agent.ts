@@ -317,11 +317,14 @@ export class Agent implements ManagementView {
     return registry === null ? null : (this.#registries.get(registry) ?? null);
   }
 
-  /** Every key of the `motan-agent` section is published, as the peers do; secrets are not. */
+  /**
+   * Every key of the `motan-agent` section is published, as the peers do; secrets are not. The peers leave the protocol empty; a
+   * node needs one in a registry, and with this one no refer can take it for a node of a service.
+   */
   #ownNode(): MeshUrl {
     const { url } = this.#config.agent;
     const parameters = new Map([...url.parameters].filter(([name]) => !isSecretName(name)));
-    return url.with({ parameters: parameters.set('nodeType', 'agent') });
+    return url.with({ protocol: 'agent', parameters: parameters.set('nodeType', 'agent') });
   }
 
   #every(ms: number, task: () => void): void {
