@@ -1,8 +1,10 @@
 /** Logs of the process: where they are, and that no trouble of theirs ever reaches a call. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { within } from '../../support/clock.js';
 import { request } from '../../support/frames.js';
 import {
   type AgentProcess,
@@ -27,14 +29,19 @@ interface Running {
 }
 
 /** An agent with an access log, whose log files were made by `prepare`. */
-async function startWithLogs(t: TestContext, prepare: (home: Home) => void): Promise<Running> {
+async function startWithLogs(
+  t: TestContext,
+  prepare: (home: Home) => void,
+  logDir = 'log',
+): Promise<Running> {
   const home = await Home.make(t);
   const upstream = await startUpstream(t);
   const sections = direct(upstream.port);
   const hello = { ...(sections['motan-refer']!.hello as object), filter: 'accessLog' };
   mkdirSync(home.path('log'));
   prepare(home);
-  const agent = await home.start(t, { config: { ...sections, 'motan-refer': { hello } } });
+  const config = { ...sections, 'motan-refer': { hello }, 'motan-agent': { log_dir: logDir } };
+  const agent = await home.start(t, { config });
   const caller = await agent.caller(t);
   let id = 0n;
   /** Median milliseconds of a call. */
@@ -92,26 +99,30 @@ test('logs that are FIFOs which nobody reads cost lines and no calls', async (t)
   assert.equal(await running.agent.stop(), 0);
 });
 
-test('with log_dir stdout both logs go there and no file is made', async (t) => {
-  const home = await Home.make(t);
-  const upstream = await startUpstream(t);
-  const sections = direct(upstream.port);
-  const hello = { ...(sections['motan-refer']!.hello as object), filter: 'accessLog' };
-  const config = { ...sections, 'motan-refer': { hello }, 'motan-agent': { log_dir: 'stdout' } };
-  const agent = await home.start(t, { config });
+test('a standard output that nobody reads any more costs lines, and neither calls nor the stop', async (t) => {
+  const running = await startWithLogs(t, () => {}, 'stdout');
+  const { agent } = running;
+  agent.child.stdout!.pause();
 
-  const caller = await agent.caller(t);
-  caller.send(request({ id: 1n, service: SERVICE, method: 'marked', metadata: { M_g: 'g1' } }));
-  await caller.next();
+  await assertCallsGoOn(t, running);
+  const exited = once(agent.child, 'exit');
+  agent.signal('SIGTERM');
+
+  assert.deepEqual(await within('the agent to end', exited, 10_000), [0, null]);
+  agent.child.stdout!.resume();
+});
+
+test('with log_dir stdout both logs go there and no file is made', async (t) => {
+  const { home, agent, send } = await startWithLogs(t, () => {}, 'stdout');
+
+  await send(1, 'marked');
 
   await eventually(
     'a line of each log',
     () => agent.stdout.includes('marked') && agent.stdout.includes('"the agent serves"'),
   );
-  assert.deepEqual(
-    readdirSync(home.folder).filter((name) => name.endsWith('.log') || name === 'stdout'),
-    [],
-  );
+  assert.deepEqual(readdirSync(home.path('log')), []);
+  assert.ok(!readdirSync(home.folder).includes('stdout'));
 });
 
 test('log files carry the name under which the program was started', async (t) => {
