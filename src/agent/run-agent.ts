@@ -75,7 +75,10 @@ function stopOnSignal(agent: Agent): Promise<void> {
     let signals = 0;
     const onSignal = (): void => {
       signals += 1;
-      if (signals > 1) process.exit(EXIT_OK);
+      if (signals > 1) {
+        agent.flushLogsSync();
+        process.exit(EXIT_OK);
+      }
       agent.stop().then(() => resolve(), reject);
     };
     process.on('SIGTERM', onSignal);
