@@ -288,8 +288,9 @@ export class Agent implements ManagementView {
     await Promise.all([...new Set(this.#registries.values())].map((registry) => this.#sayFarewell(registry)));
     const left = (await this.#plane?.drain(withinMs)) ?? 0;
     if (left > 0) logger.warn({ calls: left }, 'calls were left unfinished');
-    await this.#management?.close();
+    // Before anything that takes time: a state that comes now would open connections anew.
     await this.#discovery.close();
+    await this.#management?.close();
     await Promise.all([...new Set(this.#registries.values())].map((registry) => registry.close()));
     await this.#snapshots.close();
     logger.info({ unfinished: left }, 'stopped');

@@ -27,7 +27,7 @@ export class EndpointHealth {
   isGood = true;
   #timer: NodeJS.Timeout | null = null;
   #probeMs: number;
-  /** Motan v1 until the first good answer says otherwise: heartbeats follow the calls (spec wire 5). */
+  /** Motan2 until the first good answer says otherwise: heartbeats follow the calls (spec wire 5). */
   #protocol: 1 | 2 = 2;
   #isProtocolKnown = false;
 
@@ -45,8 +45,8 @@ export class EndpointHealth {
       if (!this.#isProtocolKnown && exception === null) {
         this.#isProtocolKnown = true;
         this.#protocol = protocol;
-        this.#probeMs = this.#intervalMs;
       }
+      if (exception === null) this.#probeMs = this.#intervalMs;
       return;
     }
     this.errorCount += 1;

@@ -221,6 +221,8 @@ export class MotanEndpoint implements Endpoint {
     this.#lastError = error ?? 'connection closed';
     this.#logger.info({ endpoint: this.address, error: this.#lastError }, 'lost a connection to a node');
     if (this.#connections.length > 0) return;
+    // Until it is back other nodes come first: the next try of a call that was lost must not wait for this one.
+    if (!this.settings.lazyInit) this.#isReachable = false;
     // A node that takes connections and drops them at once must not be dialled as fast as it drops.
     const wasSteady = this.#deps.loop.clock.nowMs() - this.#connectedMs >= STEADY_MS;
     if (wasSteady) this.#retryMs = FIRST_RETRY_MS;

@@ -206,6 +206,23 @@ test('calls in flight on a lost connection fail at once and only once', async (t
   assert.equal(made.endpoints[0]!.inFlight, 0);
 });
 
+test('what was lost with a node is tried on another, not on the one that is gone', async (t) => {
+  const made = await scene(t);
+  const dying = await made.upstream();
+  const living = await made.upstream(answerOk);
+  await made.start([{ parameters: { retries: '1' }, nodes: [dying.port, living.port] }]);
+  const caller = await made.caller();
+  const count = 40;
+  for (let id = 1n; id <= count; id += 1n) caller.send(request({ id }));
+  await until('each call has reached a node', () => dying.requests.length + living.requests.length === count);
+
+  assert.ok(dying.requests.length > 0);
+  await dying.stop();
+
+  const answers = await caller.take(count);
+  assert.ok(answers.every((answer) => !answer.metadata.has('M_e')));
+});
+
 test('a node that restarts is found again without any call', async (t) => {
   const made = await scene(t);
   const upstream = await made.upstream(answerOk);

@@ -91,6 +91,23 @@ test('a node without the service is probed with growing pauses', (t) => {
   }
 });
 
+test('a good answer lets the next probes begin with the short pause again', (t) => {
+  const { health, beats } = start(t, '1');
+  health.onReply(answer(), 2);
+  for (const pauseMs of [1000, 2000]) {
+    health.onReply(missing, 2);
+    t.mock.timers.tick(pauseMs);
+    health.onSignOfLife();
+  }
+  assert.equal(beats.length, 2);
+
+  health.onReply(answer(), 2);
+  health.onReply(missing, 2);
+  t.mock.timers.tick(1000);
+
+  assert.equal(beats.length, 3);
+});
+
 test('an error of another kind makes a node without the service a failing one', (t) => {
   const { health } = start(t, '1');
   health.onReply(missing, 2);
