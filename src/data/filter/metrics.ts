@@ -17,6 +17,8 @@ import {
 
 /** Distinct (service, group, method) per agent. */
 const METHODS_MAX = 10_000;
+/** Method and group of a call that is counted under its own names. A frame has room for names of megabytes. */
+const NAMES_CHARS_MAX = 1024;
 const SLOW_MS = 200; // spec agent 9.2
 
 class MethodStatistics {
@@ -63,7 +65,7 @@ export class CallCounters {
     const known = this.#methods.get(key);
     if (known !== undefined) return known;
     const isFull = this.#methods.size >= METHODS_MAX && method !== 'other';
-    if (isFull)
+    if (isFull || method.length + group.length > NAMES_CHARS_MAX)
       return this.#other({ role, application, group, scope, service: utf8Text(service), method: 'other' });
     const made = new MethodStatistics({
       role,
@@ -103,10 +105,12 @@ class MetricsFilter implements Filter {
   }
 
   after(call: Call, reply: Reply, startedMs: number, nowMs: number): void {
-    let counted = this.#byMethod.get(call.head.method);
+    const { method } = call.head;
+    let counted = this.#byMethod.get(method);
     if (counted === undefined) {
       counted = this.#counters.find(call, this.#target, this.#scope);
-      if (this.#byMethod.size < METHODS_MAX) this.#byMethod.set(call.head.method, counted);
+      const mayBeKept = this.#byMethod.size < METHODS_MAX && method.length <= NAMES_CHARS_MAX;
+      if (mayBeKept) this.#byMethod.set(method, counted);
     }
     const costMs = nowMs - startedMs;
     counted.total += 1;

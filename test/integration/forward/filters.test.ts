@@ -202,3 +202,21 @@ test('methods beyond the bound are counted together', async (t) => {
   );
   assert.equal(made.statistics.find((found) => found.method === 'other')!.total, 500);
 });
+
+test('methods with names of megabytes are counted together and not kept', async (t) => {
+  const made = await scene(t);
+  const upstream = await made.upstream((frame, connection) => connection.send(reply(frame.id)));
+  upstream.keepsRequests = false;
+  await made.start([{ parameters: { filter: 'metrics' }, nodes: [upstream.port] }]);
+  const caller = await made.caller();
+
+  for (let id = 0; id < 3; id += 1) {
+    caller.send(request({ id: BigInt(id), method: `${id}`.padEnd(1_000_000, 'm') }));
+    await caller.next();
+  }
+
+  assert.deepEqual(
+    made.statistics.map((found) => [found.method, found.total]),
+    [['other', 3]],
+  );
+});
