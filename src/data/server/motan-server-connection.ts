@@ -38,6 +38,10 @@ import { writeAnswer } from './answer-encoder.js';
 const KEPT_HEAD_BYTES_MAX = 16 * 1024;
 /** Calls of one connection in flight before its reading pauses. */
 const IN_FLIGHT_MAX = 10_000;
+/** A draining connection on which nothing came for this long has nothing on its way. */
+const QUIET_MS = 100;
+/** One that is never quiet ends after this. */
+const END_MS_MAX = 1000;
 /** Unwritten answers before its reading pauses. */
 const UNSENT_BYTES_PAUSE = 4 * 1024 * 1024;
 /** Unwritten answers before it is given up: its calls were made, their answers need memory. */
@@ -69,13 +73,17 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
   #isUnsentPaused = false;
   #isInFlightPaused = false;
   #hasEnded = false;
-  #isDraining = false;
+  /** Monotonic ms at which the drain began; 0 before. */
+  #drainMs = 0;
+  #hasSaidEnd = false;
+  #lastReadMs: number;
   #bytesIn = 0;
 
   constructor(server: CallIntake, stream: ByteStream) {
     this.#server = server;
     this.#stream = stream;
     this.#reader = new FrameReader(server.frameBytesMax, stream.loop.buffers);
+    this.#lastReadMs = stream.loop.nowMs;
     stream.owner = this;
   }
 
@@ -91,15 +99,27 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
     return this.#stream.bytesOut;
   }
 
-  /** Says the end when the calls in flight are answered; those that come until then are refused. */
+  /** From now on calls are refused; `sayEndWhenQuiet` ends the connection. */
   drain(): void {
-    this.#isDraining = true;
-    this.#endWhenAnswered();
+    this.#drainMs = this.#stream.loop.clock.nowMs();
+  }
+
+  /**
+   * Says the end once the calls in flight are answered and the caller has been quiet for a moment: a request that is on its way then
+   * would get no answer. A caller that never is quiet has refusals for END_MS_MAX to learn from.
+   */
+  sayEndWhenQuiet(nowMs: number): void {
+    if (this.#hasSaidEnd || this.#inFlight > 0) return;
+    const isQuiet = nowMs - this.#lastReadMs >= QUIET_MS;
+    if (!isQuiet && nowMs - this.#drainMs < END_MS_MAX) return;
+    this.#hasSaidEnd = true;
+    // Only half-closed: closing with requests unread would reset the connection and take back its last answers.
+    this.#stream.end();
   }
 
   /** True when a draining connection has said all it had to say. */
   get hasSaidAll(): boolean {
-    return this.#isDraining && this.#inFlight === 0 && this.#stream.pendingBytes === 0;
+    return this.#hasSaidEnd && this.#stream.pendingBytes === 0;
   }
 
   close(reason: string | null): void {
@@ -108,7 +128,8 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
 
   onBytes(input: Buffer, view: DataView, length: number): Buffer | null {
     this.#bytesIn += length;
-    if (this.#isDraining && this.#inFlight === 0) return null; // the end is said: no answer could follow
+    if (this.#hasSaidEnd) return null; // no answer could follow
+    this.#lastReadMs = this.#stream.loop.nowMs;
     this.#reader.push(input, view, length);
     return this.#readFrames();
   }
@@ -158,14 +179,11 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
       this.#isInFlightPaused = false;
       this.#resume();
     }
-    if (this.#hasEnded || this.#isDraining) this.#endWhenAnswered();
+    if (this.#hasEnded) this.#endWhenAnswered();
   }
 
-  /** A draining connection is only half-closed: closing with requests unread would reset it and take back its last answers. */
   #endWhenAnswered(): void {
-    if (this.#inFlight > 0) return;
-    if (this.#hasEnded) this.#stream.closeWhenWritten();
-    else this.#stream.end();
+    if (this.#inFlight === 0) this.#stream.closeWhenWritten();
   }
 
   #readFrames(): Buffer | null {

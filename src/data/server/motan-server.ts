@@ -95,6 +95,7 @@ export class MotanServer implements CallIntake {
     return new Promise((resolve) => {
       const look = (): void => {
         const nowMs = clock.nowMs();
+        for (const connection of this.#connections) connection.sayEndWhenQuiet(nowMs);
         const isSaid = [...this.#connections].every((connection) => connection.hasSaidAll);
         if (isSaid && lingerUntilMs > untilMs) lingerUntilMs = nowMs + LINGER_MS;
         if (this.#connections.size > 0 && nowMs < Math.min(untilMs, lingerUntilMs)) return;

@@ -18,8 +18,12 @@ async function connectError(port: number): Promise<string> {
   );
 }
 
-/** A caller that keeps 20 calls going as long as it is answered. */
-function keepCalling(made: Scene, caller: PeerConnection): { sent: () => number; answers: Frame[] } {
+/** A caller that keeps 20 calls going as long as it is answered; a polite one stops at the first refusal. */
+function keepCalling(
+  made: Scene,
+  caller: PeerConnection,
+  isPolite = false,
+): { sent: () => number; answers: Frame[] } {
   const answers: Frame[] = [];
   let sent = 0n;
   const send = (): void => {
@@ -28,7 +32,7 @@ function keepCalling(made: Scene, caller: PeerConnection): { sent: () => number;
   };
   caller.onFrame = (frame) => {
     answers.push(frame);
-    send();
+    if (!isPolite || !frame.metadata.has('M_e')) send();
   };
   for (let count = 0; count < 20; count += 1) send();
   assert.ok(made.listener.in >= 0);
@@ -113,6 +117,22 @@ test('no call that was sent before the end is lost under load', async (t) => {
     assert.deepEqual({ arrived, failed }, { arrived: all, failed: 0 });
     assert.equal(arrived, ok + shed);
     for (const caller of callers) caller.close();
+  }
+});
+
+test('a caller that stops at the first refusal loses no call at all', async (t) => {
+  for (let round = 0; round < 10; round += 1) {
+    const made = await scene(t);
+    const upstream = await made.upstream(answerOk);
+    await made.start([{ nodes: [upstream.port] }]);
+    const callers = await Promise.all(Array.from({ length: 5 }, () => made.caller()));
+    const loads = callers.map((caller) => keepCalling(made, caller, true));
+    await until('calls are going on', () => made.listener.ok > 200);
+
+    assert.equal(await made.drain(5000), 0);
+    for (const caller of callers) await caller.over();
+
+    for (const load of loads) assert.equal(load.answers.length, load.sent());
   }
 });
 
