@@ -7,10 +7,11 @@
  * Unlike motan-go a file that exists but cannot be read or parsed is fatal in pool mode too: leaving it out would start
  * an agent with half of its services.
  */
-import { readFileSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
 import { messageOf } from '../../core/index.js';
 import { mergeMaps } from './merge.js';
+import { nearestName } from './near.js';
 import type { MapNode, Spot } from './node.js';
 import type { Problems } from './problems.js';
 import { readYaml } from './yaml-reader.js';
@@ -81,6 +82,8 @@ class PoolReader {
   readonly #importedLocations = new Set<string>();
   #tree: MapNode | null = null;
   #isBroken = false;
+  /** Files found that are about this application or pool. */
+  #ownFiles = 0;
 
   constructor(directory: string, options: SourceOptions, problems: Problems) {
     this.#directory = directory;
@@ -100,6 +103,7 @@ class PoolReader {
       );
     }
     this.#add('basic.yaml', 'none');
+    this.#ownFiles = 0;
     this.#add(join('http', 'service', `${application}.yaml`), 'locations');
     if (pool !== '') this.#add(join('http', 'pools', `${pool}.yaml`), 'locations');
     this.#addApplication(application);
@@ -108,13 +112,30 @@ class PoolReader {
       this.#add(join('pools', `${parts.slice(0, count).join('-')}.yaml`), 'none');
     }
     if (this.#isBroken) return null;
-    if (this.#tree !== null) return this.#tree;
+    if (this.#tree !== null) {
+      if (this.#ownFiles === 0) this.#warnUnknownPool(application);
+      return this.#tree;
+    }
     return fatalFile(
       this.#problems,
       this.#directory,
       `no configuration file for application "${application}" and pool "${pool}"`,
       `for example ${join(this.#directory, 'applications', `${application}.yaml`)}`,
     );
+  }
+
+  /** Loading goes on, as with the peers: `basic.yaml` may be all there is. But a mistyped pool looks just like that. */
+  #warnUnknownPool(application: string): void {
+    const folder = join(this.#directory, 'applications');
+    const known = existsSync(folder) ? readdirSync(folder).map((name) => basename(name, '.yaml')) : [];
+    this.#problems.warning({
+      code: 'pool-unknown',
+      key: '-pool',
+      value: this.#options.pool || application,
+      message: 'no file is about this application or pool: only basic.yaml is read',
+      expected: join(folder, `${application}.yaml`),
+      didYouMean: nearestName(application, known),
+    });
   }
 
   #addApplication(application: string): void {
@@ -170,6 +191,7 @@ class PoolReader {
   }
 
   #merge(tree: MapNode): void {
+    this.#ownFiles += 1;
     this.#tree = this.#tree === null ? tree : mergeMaps(this.#tree, tree);
   }
 

@@ -52,6 +52,15 @@ test('a pool directory merges basic, services, application and pools in that ord
   assert.equal(config.switchers.get('feature.a'), false);
 });
 
+test('a pool that no file is about is warned of, with the name that was probably meant', () => {
+  const config = load(['-c', 'pool', '-pool', 'shpo-idc1']);
+
+  const [problem] = config.problems.filter((one) => one.code === 'pool-unknown');
+  assert.equal(problem?.severity, 'warning');
+  assert.equal(problem?.value, 'shpo-idc1');
+  assert.equal(problem?.didYouMean, 'shop');
+});
+
 test('placeholders of a pool directory come from all files and depend on the pool', () => {
   const idc1 = load(['-c', 'pool', '-pool', 'shop-idc1-core']);
   const idc2 = load(['-c', 'pool', '-pool', 'shop-idc2-core']);
