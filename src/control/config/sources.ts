@@ -127,7 +127,8 @@ class PoolReader {
   /** Loading goes on, as with the peers: `basic.yaml` may be all there is. But a mistyped pool looks just like that. */
   #warnUnknownPool(application: string): void {
     const folder = join(this.#directory, 'applications');
-    const known = existsSync(folder) ? readdirSync(folder).map((name) => basename(name, '.yaml')) : [];
+    const full = resolve(this.#options.cwd, folder);
+    const known = existsSync(full) ? readdirSync(full).map((name) => basename(name, '.yaml')) : [];
     this.#problems.warning({
       code: 'pool-unknown',
       key: '-pool',
