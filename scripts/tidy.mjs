@@ -13,9 +13,9 @@ import { parseArgs } from 'node:util';
 import ts from 'typescript';
 
 const BASIC = ['base', 'core'];
-const PATH_PARTS = ['data/transport', 'data/route', 'data/filter', 'data/cluster'];
+const PATH_PARTS = ['data/transport', 'data/route', 'data/filter', 'data/cluster', 'data/export'];
 const DATA_ENDS = ['data/endpoint', 'data/provider', 'data/server'];
-const DATA = [...PATH_PARTS, ...DATA_ENDS];
+const DATA = [...PATH_PARTS, 'data/http-client', ...DATA_ENDS];
 const CONTROL = ['config', 'registry', 'discovery', 'state', 'command', 'management'].map(
   (name) => `control/${name}`,
 );
@@ -28,7 +28,8 @@ export const FOLDERS = {
   telemetry: BASIC,
   ...each(CONTROL, BASIC),
   ...each(PATH_PARTS, BASIC),
-  ...each(DATA_ENDS, [...BASIC, 'wire', 'data/transport']),
+  'data/http-client': [...BASIC, 'wire', 'data/transport'],
+  ...each(DATA_ENDS, [...BASIC, 'wire', 'data/transport', 'data/http-client']),
   // The files directly in data/ put its parts together to the DataPlane of core.
   data: [...BASIC, 'wire', ...DATA],
   agent: [...BASIC, 'wire', 'telemetry', ...CONTROL, 'data', ...DATA],
@@ -50,7 +51,7 @@ export const PACKAGES = {
 };
 
 /** What deals with bytes and decisions only: it can be tested, and moved to another thread or process, without any IO. */
-const PURE = ['base', 'core', 'wire', 'data/route', 'data/filter', 'data/cluster'];
+const PURE = ['base', 'core', 'wire', 'data/route', 'data/filter', 'data/cluster', 'data/export'];
 const IO_MODULES = new Set(
   (
     'child_process cluster dgram diagnostics_channel dns dns/promises fs fs/promises http http2 https inspector net os ' +

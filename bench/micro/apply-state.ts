@@ -47,6 +47,8 @@ function firstState(): MeshState {
     localIp: '127.0.0.1',
     listeners: [],
     clusters: Array.from({ length: REFERS }, (_, index) => cluster(index)),
+    exports: [],
+    httpDomains: [],
     quarantined: [],
   };
 }
@@ -64,6 +66,7 @@ function cluster(index: number): ClusterState {
     url,
     endpoints: Array.from({ length: NODES_PER_REFER }, (_, node) => endpoint(url, 20_000 + node)),
     source: 'registry',
+    domain: null,
   };
 }
 

@@ -55,7 +55,7 @@ const url = new MeshUrl({
 });
 const node = url.with({ host: '127.0.0.1', port: 9001, parameters: new Map() });
 const cluster = new Cluster(
-  { key: 'k', referId: 'r', url, source: 'registry', endpoints: [{ id: 'n', node }] },
+  { key: 'k', referId: 'r', domain: null, url, source: 'registry', endpoints: [{ id: 'n', node }] },
   {
     createEndpoint: (state, endpoint) =>
       new MotanEndpoint(state, endpoint, {

@@ -23,7 +23,6 @@ import {
   type Clock,
   type DataPlane,
   isSecretName,
-  type ListenerState,
   type LogControl,
   type Logger,
   type ManagementView,
@@ -111,7 +110,6 @@ export class Agent implements ManagementView {
       clock,
       logger,
       localIp: agent.localIp,
-      listeners: [forwardListener(config)],
     });
     for (const [name, value] of config.switchers) this.switchers.register(name, value);
     this.switchers.register('metricsReqApp', false);
@@ -187,7 +185,7 @@ export class Agent implements ManagementView {
   }
 
   report(): ReturnType<DataPlane['report']> {
-    return this.#plane?.report() ?? { stateNumber: 0, listeners: [], clusters: [], calls: [] };
+    return this.#plane?.report() ?? { stateNumber: 0, listeners: [], clusters: [], exports: [], calls: [] };
   }
 
   registries(): readonly RegistryReport[] {
@@ -355,9 +353,4 @@ export class Agent implements ManagementView {
       reports: () => [this.#mainLog.report(), this.#accessLog.report()],
     };
   }
-}
-
-function forwardListener(config: AgentConfig): ListenerState {
-  const { host, port, unixSock, frameBytesMax, callsMax } = config.agent;
-  return { name: 'forward', host, port, unixSock, frameBytesMax, callsMax };
 }

@@ -45,6 +45,7 @@ export interface AgentSettings {
   readonly managementUnixSock: string | null;
   readonly httpProxyUnixSock: string | null;
   readonly httpProxyEnable: boolean;
+  readonly http: HttpSettings;
   /** Registry id under which the agent itself is announced; null for none. */
   readonly registry: string | null;
   readonly pidFile: string;
@@ -69,6 +70,29 @@ export interface AgentSettings {
   /** Url of the agent itself, with every key of the `motan-agent` section as parameter. */
   readonly url: MeshUrl;
   readonly place: Place | null;
+}
+
+/** Settings of the HTTP port. */
+export interface HttpSettings {
+  readonly keepalive: boolean;
+  /** Life of an idle upstream connection of the direct proxy. */
+  readonly upstreamIdleMs: number;
+  /** Dial, write and read timeout of the direct proxy, each. */
+  readonly upstreamTimeoutMs: number;
+  /** Domain that answers for hosts nobody knows; empty for none. */
+  readonly defaultDomain: string;
+  readonly bodyBytesMax: number;
+  readonly headBytesMax: number;
+  readonly headTimeoutMs: number;
+  /** Longest pause between bytes of a body. */
+  readonly bodyTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  /** Entries of `httpProxyAllow`. */
+  readonly allow: readonly string[];
+  /** Lower-case names of headers that typed calls carry as metadata, and back. */
+  readonly metadataAllow: readonly string[];
+  /** Names by which callers mean the agent itself: with the HTTP port they are no domain. */
+  readonly ownHosts: readonly string[];
 }
 
 export interface RegistryConfig {

@@ -3,6 +3,7 @@
  * Everything that carries a call is behind this.
  */
 import type { MeshState } from './mesh-state.js';
+import type { ProviderReport } from './provider.js';
 
 export interface DataPlane {
   /** Swaps to `state` at once. Endpoints that are no longer named drain and close; unchanged parts are untouched. */
@@ -14,12 +15,15 @@ export interface DataPlane {
   /** Stops accepting, lets what is in flight finish, at most `withinMs`; then closes. Resolves with what was left unfinished. */
   drain(withinMs: number): Promise<number>;
   report(): DataPlaneReport;
+  /** Told when the backend of an exported service becomes unhealthy or healthy again. The answer ends that. */
+  onExportHealth(listener: (exportId: string, isHealthy: boolean) => void): () => void;
 }
 
 export interface DataPlaneReport {
   readonly stateNumber: number;
   readonly listeners: readonly ListenerReport[];
   readonly clusters: readonly ClusterReport[];
+  readonly exports: readonly ExportReport[];
   readonly calls: readonly CallStatistics[];
 }
 
@@ -47,6 +51,21 @@ export interface ListenerReport {
   readonly acceptPauses: number;
   /** Connections closed because their reader took answers too slowly. */
   readonly slowReadersClosed: number;
+}
+
+export interface ExportReport {
+  readonly id: string;
+  readonly service: string;
+  readonly group: string;
+  /** Name of the listener that serves it. */
+  readonly listener: string;
+  /** Name in the table of providers. */
+  readonly provider: string;
+  /** False while its health check fails; true without one. */
+  readonly isHealthy: boolean;
+  /** What the health check found; null when all is well or none is configured. */
+  readonly healthTrouble: string | null;
+  readonly backend: ProviderReport;
 }
 
 export interface ClusterReport {

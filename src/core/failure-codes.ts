@@ -21,10 +21,10 @@ function row(
   meaning: string,
   side: FailureRow['side'],
   retry: Retry,
-  [motanCode, httpStatus, grpcStatus]: readonly [number, number, number],
+  [motanCode, httpStatus, grpcStatus, motanType = 1]: readonly [number, number, number, number?],
   logLevel: FailureRow['logLevel'] = 'info',
 ): FailureRow {
-  return { meaning, side, retry, motanCode, motanType: 1, httpStatus, grpcStatus, logLevel };
+  return { meaning, side, retry, motanCode, motanType, httpStatus, grpcStatus, logLevel };
 }
 
 export const failureCodes = {
@@ -56,6 +56,49 @@ export const failureCodes = {
     [1004, 502, 13],
     'warn',
   ),
+  E_NO_EXPORT: row('no exported service matches the call', 'downstream', 'never', [404, 404, 5]),
+  E_NO_FRAMEWORK_SERVICE: row('no such framework service', 'downstream', 'never', [501, 501, 12]),
+  E_NO_LOCATION: row('no location of the domain matches the path', 'downstream', 'never', [404, 404, 5, 2]),
+  E_BAD_ARGUMENTS: row(
+    'the backend cannot be given these arguments',
+    'downstream',
+    'never',
+    [400, 400, 3, 2],
+  ),
+  // Type 2 for the four below because motan-go's provider http says so: backend outages must not fuse its callers' endpoints.
+  // Providers cgi and httpx have exceptions of their own for them (spec traffic 3.7, 3.8, 4).
+  E_BACKEND_DOWN: row(
+    'no connection to the local backend could be had',
+    'upstream',
+    'elsewhere',
+    [503, 502, 14, 2],
+  ),
+  E_BACKEND_TIMEOUT: row(
+    'the local backend did not answer in time',
+    'upstream',
+    'if-idempotent',
+    [503, 504, 4, 2],
+  ),
+  E_BACKEND_LOST: row(
+    'the local backend ended the connection before its answer',
+    'upstream',
+    'if-idempotent',
+    [503, 502, 14, 2],
+  ),
+  E_BACKEND_BAD_ANSWER: row(
+    'the local backend answered with something unreadable',
+    'upstream',
+    'if-idempotent',
+    [503, 502, 13, 2],
+    'warn',
+  ),
+  E_BACKEND_BUSY: row(
+    'the local backend has as many calls as it may',
+    'internal',
+    'elsewhere',
+    [503, 503, 8, 2],
+  ),
+  E_FORBIDDEN: row('the target is not on the allow list', 'downstream', 'never', [403, 403, 7]),
   E_UNAVAILABLE: row('the service is switched off by a command', 'internal', 'never', [500, 503, 14]),
   E_OVERLOADED: row(
     'the agent has as many calls in flight as it may',

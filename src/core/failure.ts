@@ -9,10 +9,16 @@ export interface Failure {
   readonly retry: Retry;
   /** The text that the caller gets as `errmsg`. */
   readonly message: string;
+  /** Replaces code and type of the table, where a peer is known for others; null nearly always. */
+  readonly exception: MotanException | null;
 }
 
-export function failure(code: FailureCode, message: string): Failure {
-  return { code, retry: failureCodes[code].retry, message };
+export function failure(
+  code: FailureCode,
+  message: string,
+  exception: MotanException | null = null,
+): Failure {
+  return { code, retry: failureCodes[code].retry, message, exception };
 }
 
 /** What a caller reads in `M_e`: spec wire 4.1. */
@@ -24,6 +30,7 @@ export interface MotanException {
 }
 
 export function toMotanException(cause: Failure): MotanException {
+  if (cause.exception !== null) return cause.exception;
   const row = failureCodes[cause.code];
   return { code: row.motanCode, type: row.motanType, message: cause.message };
 }

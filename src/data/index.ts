@@ -126,8 +126,13 @@ class MotanDataPlane implements DataPlane {
       stateNumber: this.#state?.number ?? 0,
       listeners: [...this.#servers.values()].map((server) => server.report()),
       clusters: [...this.#clusters.values()].map((cluster) => cluster.report()),
+      exports: [],
       calls: this.#counters.report(),
     };
+  }
+
+  onExportHealth(): () => void {
+    return () => undefined;
   }
 
   /** The TCP port that a listener got: 0 before `listen` and for unix sockets. */

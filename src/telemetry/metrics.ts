@@ -89,7 +89,7 @@ export class Metrics {
   readonly #sources: MetricSources;
   readonly #bounds: MetricBounds;
   /** What all metrics of one answer are made of: taken once, so that they agree with each other. */
-  #report: DataPlaneReport = { stateNumber: 0, listeners: [], clusters: [], calls: [] };
+  #report: DataPlaneReport = { stateNumber: 0, listeners: [], clusters: [], exports: [], calls: [] };
   #calls: readonly CallStatistics[] = [];
 
   constructor(sources: MetricSources, bounds: Partial<MetricBounds> = {}) {

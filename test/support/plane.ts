@@ -105,6 +105,7 @@ export function cluster(spec: ReferSpec): ClusterState {
     referId: spec.id ?? `${service}@${group}`,
     url,
     source: 'registry',
+    domain: null,
     endpoints: nodes.map((node) => {
       const found = nodeUrl(node, service, group);
       return { id: found.identity, node: found };
@@ -155,11 +156,13 @@ export class Scene {
     });
     const listener: ListenerState = {
       name: 'forward',
+      kind: 'forward',
       host: '127.0.0.1',
       port: 0,
       unixSock: null,
       frameBytesMax: 10_485_760,
       callsMax: 50_000,
+      http: null,
       ...options.listener,
     };
     return new Scene(plane, listener, logger, accessLog);
@@ -180,6 +183,8 @@ export class Scene {
       localIp: '127.0.0.1',
       listeners: [this.#listener],
       clusters,
+      exports: [],
+      httpDomains: [],
       quarantined: [],
     };
     this.plane.apply(state);

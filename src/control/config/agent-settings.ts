@@ -4,12 +4,12 @@
  * A value of a wrong type makes motan-go panic. Here it is fatal for what decides where the agent listens, because an
  * agent on another port helps nobody; elsewhere it is an error and the default is used.
  */
-import type { AgentSettings } from '../../core/index.js';
+import type { AgentSettings, HttpSettings } from '../../core/index.js';
 import { isSecretName, MeshUrl } from '../../core/index.js';
 import { expectedText } from './check-keys.js';
 import type { LoadContext } from './context.js';
 import { URL_FIELDS } from './entry.js';
-import { isPort } from './environment.js';
+import { commaList, isPort } from './environment.js';
 import type { AgentFlags } from './flags.js';
 import { AGENT_KEY_TRAPS, AGENT_KEYS } from './keys.js';
 import { LOG_LEVELS } from './names.js';
@@ -79,6 +79,7 @@ class AgentReader {
       managementUnixSock: this.#socket('managementUnixSock'),
       httpProxyUnixSock: this.#socket('httpProxyUnixSock'),
       httpProxyEnable: this.#boolean('httpProxyEnable', false),
+      http: this.#http(host),
       registry: this.#text('registry', '') || null,
       pidFile: this.#withFlag('pidfile', 'pidfile', './agent.pid'),
       runtimeDir: this.#text('runtime_dir', './agent_runtime'),
@@ -372,6 +373,26 @@ class AgentReader {
       didYouMean: nearestName(level, LOG_LEVELS),
     });
     return 'info';
+  }
+
+  #http(host: string): HttpSettings {
+    const own = [host, 'localhost', '127.0.0.1', '[::1]', this.#context.localIp];
+    return Object.freeze({
+      keepalive: this.#boolean('httpProxyKeepalive', true),
+      upstreamIdleMs: this.#integer('httpProxyKeepaliveTimeout', 5000),
+      upstreamTimeoutMs: this.#integer('httpProxyTimeout', 5000),
+      defaultDomain: this.#text('httpProxyDefaultDomain', ''),
+      bodyBytesMax: this.#integer('httpProxyMaxRequestBodySize', 2_147_483_647),
+      headBytesMax: this.#integer('httpProxyMaxHeaderSize', 32_768),
+      headTimeoutMs: this.#integer('httpProxyHeaderTimeout', 10_000),
+      bodyTimeoutMs: this.#integer('httpProxyBodyTimeout', 30_000),
+      idleTimeoutMs: this.#integer('httpProxyIdleTimeout', 75_000),
+      allow: Object.freeze(commaList(this.#text('httpProxyAllow', ''))),
+      metadataAllow: Object.freeze(
+        commaList(this.#text('httpMetadataAllow', '')).map((name) => name.toLowerCase()),
+      ),
+      ownHosts: Object.freeze([...new Set(own.filter((name) => name !== ''))]),
+    });
   }
 
   #names(): { application: string; group: string; path: string } {

@@ -28,7 +28,7 @@ const boolean = (meaning: string, initial: boolean): KeySpec => ({
   initial: String(initial),
   meaning,
 });
-const integer = (meaning: string, initial: number | null, unit = '', min?: number): KeySpec => ({
+const integer = (meaning: string, initial: number | string | null, unit = '', min?: number): KeySpec => ({
   type: 'integer',
   initial: initial === null ? null : String(initial),
   meaning,
@@ -80,6 +80,21 @@ export const AGENT_KEYS: KeyTable = {
   httpProxyTimeout: integer('dial, read and write timeout upstream', 5000, 'ms', 1),
   httpProxyDefaultDomain: string('used when the Host is not a known domain'),
   httpProxyMaxRequestBodySize: integer('larger bodies get HTTP 400', 2147483647, 'bytes', 1),
+  httpProxyMaxHeaderSize: integer('larger request heads get HTTP 431; new in Peony', 32768, 'bytes', 512),
+  httpProxyHeaderTimeout: integer(
+    'time for the head of a request from its first byte on; new in Peony',
+    10000,
+    'ms',
+    1,
+  ),
+  httpProxyBodyTimeout: integer('longest pause between bytes of a body; new in Peony', 30000, 'ms', 1),
+  httpProxyIdleTimeout: integer('life of an idle caller connection; new in Peony', 75000, 'ms', 1),
+  httpProxyAllow: list(
+    'targets that CONNECT and requests for unknown hosts may reach: `host`, `host:port`, `*.domain`, a CIDR block, or `*` for all but loopback and link-local addresses. Empty refuses all; new in Peony',
+  ),
+  httpMetadataAllow: list(
+    'request headers that typed calls pass on as metadata, and metadata of answers that come back as headers; new in Peony',
+  ),
   defaultFilter: list('filters added to every entry unless its `disableDefaultFilter` names them'),
   globalFilter: list('same with `disableGlobalFilter`'),
   maxContentLength: integer('largest message on the forward port', 10485760, 'bytes', 1),
@@ -222,11 +237,45 @@ export const SERVICE_KEYS: KeyTable = {
   maxConnections: integer('provider http: backend connections', 1024, 'connections', 1),
   HTTP_REQUEST_METHOD: string('provider http: method when the request names none', 'GET'),
   URL_FORMAT: string('provider http without proxyAddress: url with one `%s` for the method'),
-  CGI_HOST: string('provider cgi: backend host', '127.0.0.1'),
+  CGI_HOST: string('provider cgi: backend host, or `unix://path`', '127.0.0.1'),
   CGI_PORT: integer('provider cgi: backend port', 9000, 'port'),
   CGI_REQUEST_METHOD: string('provider cgi: method'),
   CGI_SCRIPT_FILENAME: string('provider cgi: script'),
   CGI_DOCUMENT_ROOT: string('provider cgi: document root'),
+  maxChildren: integer(
+    'provider cgi: most connections to the pool: its `pm.max_children`. Read from `fpmStatusPath` when that is set, else 5; new in Peony',
+    null,
+    'connections',
+    1,
+  ),
+  fpmStatusPath: string('provider cgi: `pm.status_path` of the pool; new in Peony'),
+  queueMax: integer('provider cgi: calls that may wait for a free child; new in Peony', 128, 'calls', 0),
+  queueTimeout: integer(
+    'provider cgi: longest wait for a free child; at most `requestTimeout`; new in Peony',
+    1000,
+    'ms',
+    1,
+  ),
+  firstByteTimeout: integer(
+    'provider cgi: time from the request to the first byte of its answer; new in Peony',
+    'as `requestTimeout`',
+    'ms',
+    1,
+  ),
+  healthCheck: string(
+    'look at the backend from time to time: `tcp` connects, `http` asks `healthCheckPath`, `fpm` sends a ping. The service is unavailable in its registries while that fails; new in Peony',
+    'none',
+  ),
+  healthCheckPath: string('path of checks `http` and `fpm`: `ping.path` of the pool; new in Peony', '/ping'),
+  healthCheckInterval: integer('pause between checks; new in Peony', 5000, 'ms', 100),
+  healthCheckTimeout: integer('time for one check; new in Peony', 1000, 'ms', 1),
+  healthCheckFailures: integer(
+    'failed checks in a row that take the service out; new in Peony',
+    3,
+    'checks',
+    1,
+  ),
+  healthCheckSuccesses: integer('good checks in a row that bring it back; new in Peony', 2, 'checks', 1),
 };
 
 export const HTTP_CLIENT_KEYS: KeyTable = {

@@ -12,7 +12,6 @@ import {
   background,
   type Clock,
   type ClusterState,
-  type ListenerState,
   type Logger,
   type MeshState,
   type MeshUrl,
@@ -21,6 +20,7 @@ import {
   type Registry,
   type SnapshotStore,
 } from '../../core/index.js';
+import { allRefers, type DomainRefer, exportsOf, httpDomains, listenersOf } from './mesh-parts.js';
 import { candidateGroups, directNodes } from './refer-targets.js';
 import { type ReferReport, ReferWatch } from './refer-watch.js';
 
@@ -32,7 +32,6 @@ export interface DiscoveryOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly localIp: string;
-  readonly listeners: readonly ListenerState[];
   /**
    * Milliseconds that a refer waits for its registries before it starts from its snapshot; default 500, which is more
    * than a registry that is well needs, and less than a start may take.
@@ -52,6 +51,7 @@ export class Discovery {
   readonly #options: DiscoveryOptions;
   #config: AgentConfig;
   #quarantined: readonly Problem[];
+  #parts: Pick<MeshState, 'listeners' | 'exports' | 'httpDomains'>;
   #registries: ReadonlyMap<string, Registry>;
   #watches: readonly ReferWatch[] = [];
   /** Place of a watch in `#watches` and of its cluster in the state. */
@@ -76,7 +76,8 @@ export class Discovery {
     this.#config = options.config;
     this.#quarantined = quarantined(options.config);
     this.#registries = options.registries;
-    this.#takeRefers(options.config.refers.map((refer) => this.#makeWatch(refer)));
+    this.#takeRefers(allRefers(options.config).map((found) => this.#makeWatch(found)));
+    this.#parts = partsOf(options.config);
     this.#state = this.#makeState(
       1,
       'start',
@@ -131,15 +132,17 @@ export class Discovery {
     const old = { config: this.#config, registries: this.#registries };
     this.#config = config;
     this.#quarantined = quarantined(config);
+    this.#parts = partsOf(config);
     this.#registries = registries;
-    const watches = config.refers.map((refer) => {
+    const watches = allRefers(config).map((found) => {
+      const { refer } = found;
       const known = before.get(refer.id);
       before.delete(refer.id);
       if (known !== undefined && this.#isUnchanged(known.refer, refer, old)) {
         kept.add(known);
         return known;
       }
-      const made = this.#makeWatch(refer);
+      const made = this.#makeWatch(found);
       if (known !== undefined) made.inherit(known);
       return made;
     });
@@ -169,7 +172,7 @@ export class Discovery {
     for (const waiter of [...this.#settledWaiters]) waiter(false);
   }
 
-  #makeWatch(refer: ReferConfig): ReferWatch {
+  #makeWatch({ refer, domain }: DomainRefer): ReferWatch {
     const fixedNodes = directNodes(this.#config, refer.url);
     if (fixedNodes !== null) {
       this.#options.logger.warn(
@@ -179,6 +182,7 @@ export class Discovery {
     }
     return new ReferWatch({
       refer,
+      domain,
       registries: this.#registriesOf(refer),
       groups: candidateGroups(refer.url.group, this.#config.agent.idc),
       fixedNodes,
@@ -283,15 +287,15 @@ export class Discovery {
   }
 
   #makeState(number: number, cause: string, clusters: readonly ClusterState[]): MeshState {
-    const { clock, localIp, listeners } = this.#options;
+    const { clock, localIp } = this.#options;
     return {
       number,
       createdAtMs: clock.wallMs(),
       cause,
       application: this.#config.agent.application,
       localIp,
-      listeners,
       clusters,
+      ...this.#parts,
       quarantined: this.#quarantined,
     };
   }
@@ -369,6 +373,10 @@ function joined(savers: ReadonlySet<ReferWatch>): readonly MeshUrl[] {
   const nodes = new Map<string, MeshUrl>();
   for (const saver of savers) for (const node of saver.savableNodes) nodes.set(node.identity, node);
   return [...nodes.values()];
+}
+
+function partsOf(config: AgentConfig): Pick<MeshState, 'listeners' | 'exports' | 'httpDomains'> {
+  return { listeners: listenersOf(config), exports: exportsOf(config), httpDomains: httpDomains(config) };
 }
 
 function quarantined(config: AgentConfig): readonly Problem[] {

@@ -21,6 +21,8 @@ import { isUsable } from './usable-node.js';
 
 export interface ReferWatchDeps {
   readonly refer: ReferConfig;
+  /** As `ClusterState.domain`. */
+  readonly domain: string | null;
   /** Without doubles, in the order of the refer. */
   readonly registries: readonly Registry[];
   /** From `candidateGroups`; at least one. */
@@ -90,7 +92,14 @@ export class ReferWatch {
         }),
     );
     if (this.#groups.length === 1) this.#chosen = this.#groups[0]!;
-    this.#cluster = { key: clusterKey(url), referId: deps.refer.id, url, endpoints: [], source: 'none' };
+    this.#cluster = {
+      key: clusterKey(url),
+      referId: deps.refer.id,
+      domain: deps.domain,
+      url,
+      endpoints: [],
+      source: 'none',
+    };
     if (deps.fixedNodes !== null) this.rebuild();
   }
 
@@ -171,6 +180,7 @@ export class ReferWatch {
     this.#cluster = {
       key: clusterKey(url),
       referId: before.referId,
+      domain: before.domain,
       url,
       endpoints,
       source,

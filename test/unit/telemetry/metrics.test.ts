@@ -47,7 +47,14 @@ const ENDPOINT: EndpointReport = {
 };
 
 function sources(report: Partial<DataPlaneReport>): MetricSources {
-  const full: DataPlaneReport = { stateNumber: 4, listeners: [], clusters: [], calls: [], ...report };
+  const full: DataPlaneReport = {
+    stateNumber: 4,
+    listeners: [],
+    clusters: [],
+    exports: [],
+    calls: [],
+    ...report,
+  };
   return {
     version: '0.1.0',
     report: () => full,

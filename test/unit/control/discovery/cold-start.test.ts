@@ -16,6 +16,10 @@ async function agent(t: TestContext, directory: string, registryUrl: string) {
     refers: [
       { id: 'echo', url: MeshUrl.parse('motan2://:0/com.x.Echo?group=g1'), registryIds: ['r1'], place: null },
     ],
+    services: [],
+    httpClients: [],
+    httpLocations: new Map(),
+    httpServices: new Map(),
     directRpc: [],
     problems: [],
   } as unknown as AgentConfig;
@@ -31,7 +35,6 @@ async function agent(t: TestContext, directory: string, registryUrl: string) {
     registries,
     snapshots,
     localIp: '127.0.0.1',
-    listeners: [],
   });
   const stop = async (): Promise<void> => {
     await discovery.close();

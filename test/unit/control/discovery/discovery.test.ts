@@ -28,6 +28,10 @@ function configOf({ refers = [refer('echo')], idc = '', directRpc = [], problems
   const config: Partial<AgentConfig> = {
     agent: { application: 'app', idc } as AgentConfig['agent'],
     refers,
+    services: [],
+    httpClients: [],
+    httpLocations: new Map(),
+    httpServices: new Map(),
     directRpc,
     problems,
   };
@@ -81,7 +85,6 @@ function bench(t: TestContext, given: Given, options: Partial<DiscoveryOptions> 
     clock: realClock,
     logger: silentLogger,
     localIp: '10.1.1.1',
-    listeners: [],
     snapshotAfterMs: FOREVER_MS,
     ...options,
   });

@@ -91,11 +91,14 @@ export class FakeView implements ManagementView {
         {
           key: 'g1_1.0_motan2_com.x.Echo',
           referId: 'r1',
+          domain: null,
           url: REFER,
           endpoints: [{ id: 'n', node }],
           source: 'registry',
         },
       ],
+      exports: [],
+      httpDomains: [],
       quarantined: this.problems,
     };
   }
@@ -123,6 +126,7 @@ export class FakeView implements ManagementView {
       stateNumber: 3,
       listeners: [],
       clusters: [{ key: 'g1_1.0_motan2_com.x.Echo', ...cluster }],
+      exports: [],
       calls: [],
     };
   }
