@@ -49,6 +49,7 @@ function firstState(): MeshState {
     clusters: Array.from({ length: REFERS }, (_, index) => cluster(index)),
     exports: [],
     httpDomains: [],
+    schemas: new Map(),
     quarantined: [],
   };
 }

@@ -3,6 +3,7 @@
  * environment; everything that is merged, inherited, replaced and defaulted is done by then. Frozen.
  */
 import type { Place, Problem } from './problem.js';
+import type { ServiceSchemas } from './service-schema.js';
 import type { MeshUrl } from './url.js';
 
 export interface AgentConfig {
@@ -15,6 +16,7 @@ export interface AgentConfig {
   readonly httpLocations: ReadonlyMap<string, readonly HttpLocationConfig[]>;
   /** Service conf id to method to its url and HTTP method. */
   readonly httpServices: ReadonlyMap<string, ReadonlyMap<string, HttpServiceMethod>>;
+  readonly serviceSchemas: ServiceSchemas;
   readonly metrics: MetricsConfig;
   /** Initial switchers, `switchers` first, then `switcher`. */
   readonly switchers: ReadonlyMap<string, boolean>;

@@ -20,4 +20,5 @@ export * from './provider.js';
 export * from './redact.js';
 export * from './registry.js';
 export * from './reply.js';
+export * from './service-schema.js';
 export * from './url.js';

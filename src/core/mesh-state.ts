@@ -6,6 +6,7 @@
  */
 import type { HttpLocationConfig, HttpServiceMethod, HttpSettings } from './agent-config.js';
 import type { Problem } from './problem.js';
+import type { ServiceSchemas } from './service-schema.js';
 import type { MeshUrl } from './url.js';
 
 export interface MeshState {
@@ -21,6 +22,8 @@ export interface MeshState {
   readonly clusters: readonly ClusterState[];
   readonly exports: readonly ExportState[];
   readonly httpDomains: readonly HttpDomainState[];
+  /** Of section `service-schema`. */
+  readonly schemas: ServiceSchemas;
   readonly quarantined: readonly Problem[];
 }
 
@@ -41,7 +44,7 @@ export interface ListenerState {
 
 /** One service group as a caller: made from a refer. */
 export interface ClusterState {
-  /** `group_version_protocol_path`, spec agent 5.1. */
+  /** `group_version_protocol_path`, spec agent 5.1; for the service of an http-client `@domain` follows. Unique. */
   readonly key: string;
   readonly referId: string;
   /** Set for a service of an http-client, which Motan callers reach by the domain only; null for a refer. */

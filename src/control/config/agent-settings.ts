@@ -12,6 +12,7 @@ import { URL_FIELDS } from './entry.js';
 import { commaList, isPort } from './environment.js';
 import type { AgentFlags } from './flags.js';
 import { AGENT_KEY_TRAPS, AGENT_KEYS } from './keys.js';
+import { readMetadataNames } from './metadata-names.js';
 import { LOG_LEVELS } from './names.js';
 import { nearestName } from './near.js';
 import { type ConfigNode, type MapNode, parameterText, placeOf } from './node.js';
@@ -388,8 +389,10 @@ class AgentReader {
       bodyTimeoutMs: this.#integer('httpProxyBodyTimeout', 30_000),
       idleTimeoutMs: this.#integer('httpProxyIdleTimeout', 75_000),
       allow: Object.freeze(commaList(this.#text('httpProxyAllow', ''))),
-      metadataAllow: Object.freeze(
-        commaList(this.#text('httpMetadataAllow', '')).map((name) => name.toLowerCase()),
+      metadataAllow: readMetadataNames(
+        commaList(this.#text('httpMetadataAllow', '')),
+        this.#node('httpMetadataAllow'),
+        this.#context.problems,
       ),
       ownHosts: Object.freeze([...new Set(own.filter((name) => name !== ''))]),
     });

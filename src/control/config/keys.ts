@@ -297,6 +297,15 @@ export const LOCATION_KEYS: KeyTable = {
   rewriteRules: list('list of `condition value pattern replacement`'),
 };
 
+export const SCHEMA_KEYS: KeyTable = {
+  args: list(
+    'list of types, one for each argument; `[]` for none; without it arguments are taken as they come',
+  ),
+  returns: string('type of the answer'),
+  desc: string('method description `M_md` in one line: Java types joined by commas'),
+  description: string('text for people'),
+};
+
 /** Sections and top-level keys. */
 export const SECTIONS: Readonly<Record<string, string>> = {
   'motan-agent': 'settings of the agent',
@@ -308,6 +317,7 @@ export const SECTIONS: Readonly<Record<string, string>> = {
   'http-client': 'domains served over RPC, by id',
   'http-locations': 'domain to list of locations',
   'http-service': 'service conf id to method to HTTP target',
+  'service-schema': 'service path to method to the types of typed calls; new in Peony',
   metrics: 'statistics and graphite',
   switcher: 'initial switchers, name to boolean',
   switchers: 'same, read earlier; one wrong value voids the section',

@@ -25,6 +25,7 @@ import { ConfigError, Problems } from './problems.js';
 import { Provenance } from './provenance.js';
 import { readHttpClients, readRefers } from './refers.js';
 import { readRegistries } from './registries.js';
+import { readServiceSchemas } from './service-schema.js';
 import { readServices } from './services.js';
 import {
   readMetaCacheSeconds,
@@ -124,6 +125,7 @@ function readConfig(context: LoadContext): AgentConfig {
     httpClients: Object.freeze(httpClients),
     httpLocations: readHttpLocations(context, httpClients),
     httpServices: readHttpServices(context, new Set(services.map((service) => service.confId))),
+    serviceSchemas: readServiceSchemas(context, new Set(refers.map((refer) => refer.url.path))),
     metrics: readMetrics(context),
     switchers: readSwitchers(context),
     envMetaPrefix,

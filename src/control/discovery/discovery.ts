@@ -20,7 +20,7 @@ import {
   type Registry,
   type SnapshotStore,
 } from '../../core/index.js';
-import { allRefers, type DomainRefer, exportsOf, httpDomains, listenersOf } from './mesh-parts.js';
+import { allRefers, type ConfiguredParts, type DomainRefer, partsOf } from './mesh-parts.js';
 import { candidateGroups, directNodes } from './refer-targets.js';
 import { type ReferReport, ReferWatch } from './refer-watch.js';
 
@@ -51,7 +51,7 @@ export class Discovery {
   readonly #options: DiscoveryOptions;
   #config: AgentConfig;
   #quarantined: readonly Problem[];
-  #parts: Pick<MeshState, 'listeners' | 'exports' | 'httpDomains'>;
+  #parts: ConfiguredParts;
   #registries: ReadonlyMap<string, Registry>;
   #watches: readonly ReferWatch[] = [];
   /** Place of a watch in `#watches` and of its cluster in the state. */
@@ -373,10 +373,6 @@ function joined(savers: ReadonlySet<ReferWatch>): readonly MeshUrl[] {
   const nodes = new Map<string, MeshUrl>();
   for (const saver of savers) for (const node of saver.savableNodes) nodes.set(node.identity, node);
   return [...nodes.values()];
-}
-
-function partsOf(config: AgentConfig): Pick<MeshState, 'listeners' | 'exports' | 'httpDomains'> {
-  return { listeners: listenersOf(config), exports: exportsOf(config), httpDomains: httpDomains(config) };
 }
 
 function quarantined(config: AgentConfig): readonly Problem[] {

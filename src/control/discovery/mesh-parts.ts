@@ -8,6 +8,7 @@ import type {
   HttpClientConfig,
   HttpDomainState,
   ListenerState,
+  MeshState,
   ReferConfig,
   ServiceConfig,
 } from '../../core/index.js';
@@ -16,6 +17,18 @@ import type {
 export interface DomainRefer {
   readonly refer: ReferConfig;
   readonly domain: string | null;
+}
+
+/** What every state takes over by reference until another configuration is loaded. */
+export type ConfiguredParts = Pick<MeshState, 'listeners' | 'exports' | 'httpDomains' | 'schemas'>;
+
+export function partsOf(config: AgentConfig): ConfiguredParts {
+  return {
+    listeners: listenersOf(config),
+    exports: exportsOf(config),
+    httpDomains: httpDomains(config),
+    schemas: config.serviceSchemas,
+  };
 }
 
 /** Refers of the configuration, then one for each service that a domain preloads (spec traffic 2.3). */

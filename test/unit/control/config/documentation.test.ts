@@ -21,6 +21,7 @@ test('docs/config.md has the meaning of every key', () => {
     keys.SERVICE_KEYS,
     keys.LOCATION_KEYS,
     keys.METRICS_KEYS,
+    keys.SCHEMA_KEYS,
   ];
   for (const [name, spec] of tables.flatMap((table) => Object.entries(table))) {
     const row = PAGE.split('\n').find(

@@ -20,6 +20,7 @@ async function agent(t: TestContext, directory: string, registryUrl: string) {
     httpClients: [],
     httpLocations: new Map(),
     httpServices: new Map(),
+    serviceSchemas: new Map(),
     directRpc: [],
     problems: [],
   } as unknown as AgentConfig;

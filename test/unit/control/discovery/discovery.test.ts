@@ -32,6 +32,7 @@ function configOf({ refers = [refer('echo')], idc = '', directRpc = [], problems
     httpClients: [],
     httpLocations: new Map(),
     httpServices: new Map(),
+    serviceSchemas: new Map(),
     directRpc,
     problems,
   };
