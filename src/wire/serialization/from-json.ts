@@ -40,6 +40,35 @@ export function jsonTextToSimple(text: string, options: FromJsonOptions = {}): S
   return jsonToSimple(parseExact(text), options);
 }
 
+export interface ArgumentOptions {
+  /** One type for each argument; without it types are inferred and any number of arguments is taken. */
+  readonly types?: readonly SimpleType[] | null;
+  /** As in FromJsonOptions. */
+  readonly typedForms?: boolean;
+}
+
+/**
+ * The arguments of a call from the text of a JSON array, exact as in `jsonTextToSimple`.
+ * Throws AgentError `E_VALUE` naming the argument, counted from 1, and the place in it.
+ */
+export function jsonTextToArguments(text: string, options: ArgumentOptions = {}): SimpleValue[] {
+  const json = parseExact(text);
+  if (!Array.isArray(json)) {
+    throw new AgentError('E_VALUE', `the arguments must be a JSON array, got ${shown(json)}`);
+  }
+  const { types = null } = options;
+  if (types !== null && types.length !== json.length) {
+    const wanted = `${types.length} ${types.length === 1 ? 'argument' : 'arguments'}`;
+    throw new AgentError('E_VALUE', `the method takes ${wanted} (${types.join(', ')}), got ${json.length}`);
+  }
+  const reader = new JsonReader(options.typedForms ?? true);
+  return json.map((item, index) => {
+    const path = `argument ${index + 1}: $`;
+    const type = types?.[index];
+    return type === undefined ? reader.infer(item, path, 0) : reader.as(type, item, path, 0);
+  });
+}
+
 /** Stands for a number whose text says more than a JS number holds. */
 class ExactNumber {
   readonly text: string;
@@ -50,8 +79,12 @@ class ExactNumber {
 
 const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
+/** Without any of these all numbers are integers of up to 15 digits, which JSON.parse does not change. In strings they do no harm. */
+const INEXACT = /\d[.eE]|\d{16}|-0/;
+
 function parseExact(text: string): unknown {
   try {
+    if (!INEXACT.test(text)) return JSON.parse(text);
     // Once as it is, to be told of errors in their own place and to find a mark that no string begins with.
     let longest = 0;
     JSON.parse(text, (_key, value: unknown) => {
@@ -94,7 +127,7 @@ class JsonReader {
     if (json === null) return { type: 'null' };
     switch (typeof json) {
       case 'string':
-        return { type: 'string', value: json };
+        return this.as('string', json, path, depth);
       case 'boolean':
         return { type: 'bool', value: json };
       case 'bigint':
@@ -159,7 +192,7 @@ class JsonReader {
         return { type, value: bigInteger(json, path, -(1n << 63n), (1n << 63n) - 1n) };
       case 'float32':
       case 'float64':
-        return { type, value: float(json, path) };
+        return { type, value: float(json, path, type) };
       case 'bytes':
         return { type, value: base64(json, path) };
       case 'stringMap':
@@ -214,6 +247,8 @@ function refusal(path: string, what: string): AgentError {
 
 function string(json: unknown, path: string): string {
   if (typeof json !== 'string') throw refusal(path, `must be a string, got ${shown(json)}`);
+  // Half a character, which an escape can make: no UTF-8 holds it.
+  if (/\p{Surrogate}/u.test(json)) throw refusal(path, 'has half of a surrogate pair');
   return json;
 }
 
@@ -259,9 +294,14 @@ function bigInteger(json: unknown, path: string, min: bigint, max: bigint): bigi
   return value;
 }
 
-function float(json: unknown, path: string): number {
-  if (typeof json === 'number') return json;
-  if (json instanceof ExactNumber) return Number(json.text);
+function float(json: unknown, path: string, type: 'float32' | 'float64'): number {
+  if (typeof json === 'number' || json instanceof ExactNumber) {
+    const value = typeof json === 'number' ? json : Number(json.text);
+    const isOver = !Number.isFinite(type === 'float32' ? Math.fround(value) : value);
+    if (isOver && (typeof json !== 'number' || Number.isFinite(json)))
+      throw refusal(path, `is beyond what a ${type} holds: ${shown(json)}`);
+    return value;
+  }
   if (json === 'NaN' || json === 'Infinity' || json === '-Infinity' || json === '-0') return Number(json);
   throw refusal(path, `must be a number, "NaN", "Infinity", "-Infinity" or "-0", got ${shown(json)}`);
 }

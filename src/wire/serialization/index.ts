@@ -4,7 +4,14 @@ export {
   decodeBreezeStringMap,
   encodeBreezeStringMap,
 } from './breeze.js';
-export { type FromJsonOptions, jsonTextToSimple, jsonToSimple, type SimpleType } from './from-json.js';
+export {
+  type ArgumentOptions,
+  type FromJsonOptions,
+  jsonTextToArguments,
+  jsonTextToSimple,
+  jsonToSimple,
+  type SimpleType,
+} from './from-json.js';
 export { serializationName } from './names.js';
 export {
   decodeSimpleArguments,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  jsonTextToArguments,
   jsonTextToSimple,
   jsonToSimple,
   type SimpleValue,
@@ -180,4 +181,59 @@ test('a key named __proto__ is a key like any other', () => {
 
   assert.equal(JSON.stringify(simpleToJson(value)), '{"__proto__":"x"}');
   assert.deepEqual(jsonTextToSimple('{"__proto__":"x"}'), value);
+});
+
+test('arguments are the elements of an array, inferred or by their types', () => {
+  assert.deepEqual(jsonTextToArguments('[5,"a"]'), [
+    { type: 'int64', value: 5n },
+    { type: 'string', value: 'a' },
+  ]);
+  assert.deepEqual(jsonTextToArguments('[5,"YQ=="]', { types: ['int32', 'bytes'] }), [
+    { type: 'int32', value: 5 },
+    { type: 'bytes', value: Buffer.from('a') },
+  ]);
+  assert.deepEqual(jsonTextToArguments(' [ ] ', { types: [] }), []);
+});
+
+for (const [text, types, message] of [
+  ['{"a":1}', null, 'the arguments must be a JSON array, got an object'],
+  ['[1]', [], 'the method takes 0 arguments (), got 1'],
+  ['["a"]', ['string', 'int32'], 'the method takes 2 arguments (string, int32), got 1'],
+  [
+    '["a",2147483648]',
+    ['string', 'int32'],
+    'argument 2: $ must be from -2147483648 to 2147483647, got 2147483648',
+  ],
+  [
+    '[{"a":{"b":9223372036854775808}}]',
+    null,
+    'argument 1: $.a.b must be from -9223372036854775808 to 9223372036854775807, got 9223372036854775808',
+  ],
+  ['[1e400]', null, 'argument 1: $ is beyond what a float64 holds: 1e400'],
+  ['[1e39]', ['float32'], 'argument 1: $ is beyond what a float32 holds: 1e39'],
+  ['["\\ud800"]', null, 'argument 1: $ has half of a surrogate pair'],
+  ['[{"\\ud800":1}]', null, 'argument 1: $.\ud800 has half of a surrogate pair'],
+  ['[["a","\\udc00"]]', ['stringArray'], 'argument 1: $[1] has half of a surrogate pair'],
+] as const) {
+  test(`arguments ${text} of ${types === null ? 'any type' : `types ${types.join(',')}`} are refused`, () => {
+    assert.throws(() => jsonTextToArguments(text, { types }), { code: 'E_VALUE', message });
+  });
+}
+
+test('numbers are as exact in texts that JSON.parse reads right as in others', () => {
+  for (const number of [
+    '0',
+    '-7',
+    '123456789012345',
+    '-999999999999999',
+    '1234567890123456',
+    '-0',
+    '0.5',
+    '1E2',
+  ]) {
+    const [alone] = jsonTextToArguments(`[${number}]`);
+    // The fraction beside it forbids the short way.
+    const [beside] = jsonTextToArguments(`[${number},1.5]`);
+    assert.deepEqual(alone, beside, number);
+  }
 });
