@@ -1,0 +1,106 @@
+/** Paths of targets. All text is latin1: a path is bytes, and PHP pages are not always UTF-8. */
+
+const ESCAPE = /%([0-9A-Fa-f]{2})/g;
+
+/** The parts of a target; what it does not have is empty. */
+export interface TargetParts {
+  /** Of an absolute-form target, in lower case. */
+  readonly scheme: string;
+  /** Of an absolute-form target, or the whole of an authority-form one. */
+  readonly authority: string;
+  /** As sent; `/` when an absolute-form target has none, `*` for OPTIONS. */
+  readonly path: string;
+  /** As sent, without `?`. */
+  readonly query: string;
+  readonly hasQuery: boolean;
+}
+
+/** Takes the target of a head apart. */
+export function splitTarget(target: string): TargetParts {
+  if (target.startsWith('/')) return withPath('', '', target);
+  const schemeEnd = target.indexOf('://');
+  if (schemeEnd < 0) {
+    const isAuthority = target !== '*';
+    return {
+      scheme: '',
+      authority: isAuthority ? target : '',
+      path: isAuthority ? '' : target,
+      query: '',
+      hasQuery: false,
+    };
+  }
+  const from = schemeEnd + 3;
+  const authorityBytes = target.slice(from).search(/[/?]/);
+  const pathStart = authorityBytes < 0 ? target.length : from + authorityBytes;
+  const scheme = target.slice(0, schemeEnd).toLowerCase();
+  return withPath(scheme, target.slice(from, pathStart), target.slice(pathStart));
+}
+
+function withPath(scheme: string, authority: string, rest: string): TargetParts {
+  const mark = rest.indexOf('?');
+  const path = mark < 0 ? rest : rest.slice(0, mark);
+  return {
+    scheme,
+    authority,
+    path: path === '' ? '/' : path,
+    query: mark < 0 ? '' : rest.slice(mark + 1),
+    hasQuery: mark >= 0,
+  };
+}
+
+/** The bytes that a raw path names; null when an escape is broken or makes a NUL, which ends a name for C programs. */
+export function decodePath(raw: string): string | null {
+  if (!raw.includes('%')) return raw.includes('\0') ? null : raw;
+  if (/%(?![0-9A-Fa-f]{2})/.test(raw)) return null;
+  const decoded = raw.replace(ESCAPE, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 16)),
+  );
+  return decoded.includes('\0') ? null : decoded;
+}
+
+/** Without `//`, `.` and `..`; never above `/`, and always beginning with it. A path that ends in a folder keeps its last `/`. */
+export function normalizePath(decoded: string): string {
+  if (decoded.startsWith('/') && !decoded.includes('//') && !decoded.includes('/.')) return decoded;
+  const kept: string[] = [];
+  let isFolder = false;
+  for (const segment of decoded.split('/')) {
+    isFolder = segment === '' || segment === '.' || segment === '..';
+    if (segment === '..') kept.pop();
+    else if (!isFolder) kept.push(segment);
+  }
+  if (kept.length === 0) return '/';
+  return `/${kept.join('/')}${isFolder ? '/' : ''}`;
+}
+
+/** What stands in a path as it is, as in Go: letters, digits, `-_.~` and what may separate inside of one. */
+const PATH_ESCAPED = /[^-_.~$&+,/:;=@0-9A-Za-z]/g;
+const QUERY_ESCAPED = /[^-_.~0-9A-Za-z]/g;
+
+/** A decoded path as a target has it: a blank is %20, `?` %3F, `%` %25. Latin1 in, ASCII out. */
+export function encodePath(path: string): string {
+  return path.replace(PATH_ESCAPED, escapeByte);
+}
+
+/** A key or value of a form or query, as Go's url.QueryEscape: a blank is `+`. */
+export function queryEscape(text: string): string {
+  return text.replace(QUERY_ESCAPED, escapeFormByte);
+}
+
+/** The same with %20 for a blank. */
+export function queryEscapePercent(text: string): string {
+  return text.replace(QUERY_ESCAPED, escapeByte);
+}
+
+const ESCAPES = Array.from(
+  { length: 256 },
+  (_, code) => `%${code.toString(16).toUpperCase().padStart(2, '0')}`,
+);
+
+/** Only latin1 text has bytes; of any other the low byte is what it would be written as. */
+function escapeByte(character: string): string {
+  return ESCAPES[character.charCodeAt(0) & 0xff]!;
+}
+
+function escapeFormByte(character: string): string {
+  return character === ' ' ? '+' : escapeByte(character);
+}
