@@ -63,6 +63,7 @@ const cluster = new Cluster(
         logger: silentLogger,
         dialQueue: dialQueue as never,
         chains,
+        isBackend: false,
       }),
     chains,
     random: Math.random,

@@ -5,7 +5,7 @@
  *                     `-----------stop-----------------------------------^
  *
  * Start (spec agent 1.5, with own exports and registries no longer able to hold it up): logs, registries, discovery, first
- * state, connections, management, announcement of the agent, pid file, forward port. Stop: unavailable in the registries, no
+ * state, management, export ports, connections, pid file, forward and HTTP port, announcement of the services. Stop: unavailable in the registries, no
  * new connections, what is in flight finishes, then everything closes.
  */
 
@@ -32,6 +32,7 @@ import {
   type PeriodCount,
   type Registry,
   type RegistryReport,
+  type ServiceConfig,
 } from '../core/index.js';
 import { createDataPlane } from '../data/index.js';
 import { AccessLogFile, createMetrics, MainLog, type Metrics, PeriodStatistics } from '../telemetry/index.js';
@@ -72,6 +73,8 @@ export class Agent implements ManagementView {
   #management: ManagementServer | null = null;
   #managementAddress = '';
   #isServing = false;
+  /** Nothing is announced before somebody would be answered. */
+  #isListening = false;
   #isMetricsLogOn = true;
   #statusStored: Promise<unknown> = Promise.resolve();
   #starting: Promise<boolean> = Promise.resolve(false);
@@ -115,9 +118,9 @@ export class Agent implements ManagementView {
     this.switchers.register('metricsReqApp', false);
   }
 
-  /** Port of the forward listener: for tests, which listen on port 0. */
-  get forwardPort(): number {
-    return this.#plane?.port('forward') ?? 0;
+  /** Port of a listener, by its name: for tests, which listen on port 0. */
+  port(listener: string): number {
+    return this.#plane?.port(listener) ?? 0;
   }
 
   /** `host:port` or `unix:path` of the management listener. */
@@ -245,11 +248,15 @@ export class Agent implements ManagementView {
     await Promise.race([this.#discovery.whenSettled(agent.initClusterTimeoutMs), this.#waitingEnded]);
     plane.apply(this.#discovery.state);
     this.#discovery.onState((state) => plane.apply(state));
+    plane.onExportHealth(() => this.#announce());
+    // Before the connections: a refer of a service that this agent offers itself is then connected at once.
+    await plane.listen(['export']);
     await Promise.race([plane.ready(Math.max(0, untilMs - this.#clock.nowMs())), this.#waitingEnded]);
     if (this.#stopping !== null) return false;
-    this.#announce();
     await writePidFile(agent.pidFile, process.pid, logger);
     await plane.listen();
+    this.#isListening = true;
+    this.#announce();
     logger.info(
       { version: this.version, node: process.version, state: this.#discovery.state.number },
       'the agent serves',
@@ -298,22 +305,52 @@ export class Agent implements ManagementView {
   }
 
   async #sayFarewell(registry: Registry): Promise<void> {
-    const own = this.#ownRegistry();
-    if (registry !== own) return;
-    registry.announce(this.#ownNode(), 'unavailable');
+    const nodes = this.#announcements().filter((one) => one.registry === registry);
+    if (nodes.length === 0) return;
+    for (const { node } of nodes) registry.announce(node, 'unavailable');
     if (!(await registry.settled(FAREWELL_MS))) {
       this.logger.warn({ registry: registry.id }, 'the registry did not hear that the agent stops');
     }
   }
 
-  /** The agent's own node; exported services join here. */
+  /** Tells every registry what it should list, as it is now: the agent's own node, and each exported service. */
   #announce(): void {
-    this.#ownRegistry()?.announce(this.#ownNode(), this.#isServing ? 'available' : 'unavailable');
+    if (!this.#isListening || this.#stopping !== null) return;
+    const unhealthy = new Set(
+      this.report()
+        .exports.filter((exported) => !exported.isHealthy)
+        .map((exported) => exported.id),
+    );
+    for (const { registry, node, exportId } of this.#announcements()) {
+      const isAvailable = this.#isServing && (exportId === null || !unhealthy.has(exportId));
+      registry.announce(node, isAvailable ? 'available' : 'unavailable');
+    }
   }
 
-  #ownRegistry(): Registry | null {
-    const { registry } = this.#config.agent;
-    return registry === null ? null : (this.#registries.get(registry) ?? null);
+  #announcements(): { registry: Registry; node: MeshUrl; exportId: string | null }[] {
+    const own = this.#registryOf(this.#config.agent.registry);
+    const announcements: { registry: Registry; node: MeshUrl; exportId: string | null }[] = [];
+    if (own !== null) announcements.push({ registry: own, node: this.#ownNode(), exportId: null });
+    for (const service of this.#config.services) {
+      const node = this.#serviceNode(service);
+      for (const id of service.registryIds) {
+        const registry = this.#registryOf(id);
+        if (registry !== null) announcements.push({ registry, node, exportId: service.id });
+      }
+    }
+    return announcements;
+  }
+
+  #registryOf(id: string | null): Registry | null {
+    return id === null ? null : (this.#registries.get(id) ?? null);
+  }
+
+  /** Everything that the entry says is published, as the peers do, but secrets. */
+  #serviceNode({ url }: ServiceConfig): MeshUrl {
+    const parameters = new Map([...url.parameters].filter(([name]) => !isSecretName(name)));
+    // A port that the system chose is known once it is open.
+    const port = url.port === 0 ? (this.#plane?.port(`export:${url.port}`) ?? 0) : url.port;
+    return url.with({ port, parameters });
   }
 
   /**

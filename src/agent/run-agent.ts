@@ -57,8 +57,10 @@ export async function runAgent(options: RunOptions): Promise<number> {
     return EXIT_CANNOT_START;
   }
   if (isStarted) {
+    const httpPort = agent.port('http');
     stdout.write(
-      `peony agent started, forward port ${agent.forwardPort}, management ${agent.managementAddress}\n`,
+      `peony agent started, forward port ${agent.port('forward')}, management ${agent.managementAddress}` +
+        `${httpPort === 0 ? '' : `, http port ${httpPort}`}\n`,
     );
     options.onStarted?.();
   }

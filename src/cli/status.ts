@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type {
   ClusterReport,
   EndpointReport,
+  ExportReport,
   ListenerReport,
   LogReport,
   RegistryReport,
@@ -34,6 +35,7 @@ export interface AgentStatus {
     readonly snapshotSavedAtMs?: number | null;
     readonly endpointsAvailable: number;
   })[];
+  readonly exports: readonly ExportReport[];
   readonly registries: readonly RegistryReport[];
   readonly quarantined: readonly ShownProblem[];
   readonly warnings: readonly ShownProblem[];
@@ -72,6 +74,7 @@ export function statusText(status: AgentStatus, nowMs: number): string {
     headText(status, nowMs),
     `Listeners\n${listenersText(status.listeners)}`,
     `Clusters\n${clustersText(status.clusters, nowMs)}`,
+    `Exported services\n${exportsText(status.exports)}`,
     `Registries\n${registriesText(status.registries, nowMs)}`,
   ];
   if (status.quarantined.length > 0) {
@@ -155,6 +158,28 @@ function endpointText(endpoint: EndpointReport): string {
   const reason =
     keepaliveType === 2 ? 'the node does not provide the service' : (lastError ?? 'no connection yet');
   return `NOT AVAILABLE: ${reason}${errors}`;
+}
+
+/** For one whose backend fails its health check, why. */
+function exportsText(exports: readonly ExportReport[]): string {
+  const rows: Cell[][] = exports.map((each) => [
+    each.service,
+    each.group,
+    each.listener.replace(/^export:/, ''),
+    `${each.provider} ${each.backend.backend}`,
+    exportText(each),
+  ]);
+  return table(['service', 'group', 'port', 'backend', 'state'], rows, 'none: the configuration offers none');
+}
+
+function exportText({ isHealthy, healthTrouble, backend }: ExportReport): string {
+  const { inFlight, queued, refused, connections, connectionsMax, lastError } = backend;
+  const bound = connectionsMax === 0 ? '' : ` of ${connectionsMax}`;
+  const load = `${connections}${bound} connections, ${inFlight} in flight, ${queued} queued, ${refused} refused`;
+  const details = Object.entries(backend.details).map(([name, value]) => `, ${name} ${value}`);
+  const trouble = lastError === null ? '' : `, last trouble: ${lastError}`;
+  const text = `${load}${details.join('')}${trouble}`;
+  return isHealthy ? text : `NOT HEALTHY: ${healthTrouble ?? 'failed its checks'}; ${text}`;
 }
 
 function registriesText(registries: readonly RegistryReport[], nowMs: number): string {

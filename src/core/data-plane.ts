@@ -2,15 +2,18 @@
  * The data plane as the composition root and the management API see it: swap its state, drain it, read its counters.
  * Everything that carries a call is behind this.
  */
-import type { MeshState } from './mesh-state.js';
+import type { ListenerState, MeshState } from './mesh-state.js';
 import type { ProviderReport } from './provider.js';
 
 export interface DataPlane {
   /** Swaps to `state` at once. Endpoints that are no longer named drain and close; unchanged parts are untouched. */
   apply(state: MeshState): void;
-  /** Opens the listeners of the applied state. Throws AgentError `E_PORT_BUSY` naming the listener and address. */
-  listen(): Promise<void>;
-  /** Resolves when every cluster has tried its first connections once, or after `withinMs`. */
+  /**
+   * Opens the listeners of the applied state that are not open yet. Throws AgentError `E_PORT_BUSY` naming the listener and address.
+   * @param kinds default: all
+   */
+  listen(kinds?: readonly ListenerState['kind'][]): Promise<void>;
+  /** Resolves when every cluster, and every backend that keeps a connection, has tried its first connections once, or after `withinMs`. */
   ready(withinMs: number): Promise<void>;
   /** Stops accepting, lets what is in flight finish, at most `withinMs`; then closes. Resolves with what was left unfinished. */
   drain(withinMs: number): Promise<number>;
@@ -70,6 +73,8 @@ export interface ExportReport {
 
 export interface ClusterReport {
   readonly key: string;
+  /** As `ClusterState.domain`. */
+  readonly domain: string | null;
   readonly referId: string;
   readonly service: string;
   readonly group: string;

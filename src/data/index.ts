@@ -1,33 +1,42 @@
 /**
- * The data plane, assembled: listeners, routes, clusters, endpoints. Reads states, carries calls, reports counters.
+ * The data plane, assembled: listeners, routes, clusters, endpoints, exports, providers. Reads states, carries calls, reports
+ * counters.
  */
 import {
   type AccessLogSink,
   AgentError,
   type Call,
   type Clock,
-  type ClusterState,
   type DataPlane,
   type DataPlaneReport,
   type EndpointFactory,
+  type ExportState,
   type Failure,
   failed,
+  type ListenerReport,
+  type ListenerState,
   type Logger,
   type MeshState,
+  MeshUrl,
   type Random,
 } from '../core/index.js';
 import { Cluster, type ClusterDeps } from './cluster/index.js';
 import { DialQueue, MotanEndpoint } from './endpoint/index.js';
+import { Export, type ExportDeps } from './export/index.js';
 import { AccessLogWriter, CallCounters, chainBuilder, filterTable } from './filter/index.js';
-import { RouteTable } from './route/index.js';
+import { createProvider, META_SERVICE, MetaService, type ProviderDeps } from './provider/index.js';
+import { ExportTable, RouteTable } from './route/index.js';
 import { MotanServer } from './server/index.js';
 import { IoLoop, rawStreamsWork } from './transport/index.js';
 
 export { haStrategies, loadBalancers } from './cluster/index.js';
 export { filters } from './filter/index.js';
+export { providers } from './provider/index.js';
 
 /** Descriptors that are not for accepted connections: upstream connections, registries, logs. */
 const DESCRIPTORS_RESERVED = 256;
+/** Calls of an export that a new state takes away may finish for this long. */
+const EXPORT_CLOSE_MS = 15_000;
 
 export interface DataPlaneOptions {
   readonly clock: Clock;
@@ -37,6 +46,14 @@ export interface DataPlaneOptions {
   readonly isAccessLogStructured: boolean;
   /** Soft limit of open files. */
   readonly descriptorsMax: number;
+}
+
+/** What every kind of listener can do. */
+interface Server {
+  readonly port: number;
+  listen(): Promise<void>;
+  drain(withinMs: number): Promise<number>;
+  report(): ListenerReport;
 }
 
 /** Tests the transport, then builds the plane. Nothing listens yet. */
@@ -57,9 +74,18 @@ class MotanDataPlane implements DataPlane {
   readonly #accessLog: AccessLogWriter;
   readonly #counters = new CallCounters();
   readonly #clusterDeps: ClusterDeps;
-  readonly #servers = new Map<string, MotanServer>();
+  readonly #exportDeps: ExportDeps;
+  readonly #framework: ReadonlyMap<string, Export>;
+  readonly #servers = new Map<string, Server>();
+  readonly #healthListeners = new Set<(exportId: string, isHealthy: boolean) => void>();
+  /** By `referId`. */
   #clusters = new Map<string, Cluster>();
   #routes = new RouteTable<Cluster>(0, []);
+  #exports = new Map<string, Export>();
+  /** By name of the listener. */
+  #exportTables = new Map<string, ExportTable<Export>>();
+  readonly #noExports: ExportTable<Export>;
+  /** Of the newest table of either kind: heads remember by it where they were sent. */
   #routeNumber = 0;
   #state: MeshState | null = null;
 
@@ -70,33 +96,46 @@ class MotanDataPlane implements DataPlane {
     this.#accessLog = new AccessLogWriter(options.accessLog, options.clock, options.isAccessLogStructured);
     const chains = chainBuilder(filterTable({ accessLog: this.#accessLog, counters: this.#counters }));
     const { logger } = options;
-    const endpointDeps = { loop, logger, dialQueue: new DialQueue(loop, useRaw), chains };
+    const dialQueue = new DialQueue(loop, useRaw);
+    const endpointDeps = { loop, logger, dialQueue, chains };
     const createEndpoint: EndpointFactory = (cluster, endpoint) =>
-      new MotanEndpoint(cluster, endpoint, endpointDeps);
+      new MotanEndpoint(cluster, endpoint, { ...endpointDeps, isBackend: false });
     this.#clusterDeps = { createEndpoint, chains, random: options.random, nowMs: () => loop.nowMs };
+    const providerDeps: ProviderDeps = {
+      loop,
+      logger,
+      useRaw,
+      locationsOf: () => null,
+      createEndpoint: (cluster, endpoint) =>
+        new MotanEndpoint(cluster, endpoint, { ...endpointDeps, isBackend: true }),
+    };
+    this.#exportDeps = {
+      createProvider: (state) => createProvider(state, providerDeps),
+      chains,
+      logger,
+      nowMs: () => loop.nowMs,
+      onHealth: (exportId, isHealthy) => {
+        for (const listener of [...this.#healthListeners]) listener(exportId, isHealthy);
+      },
+    };
+    this.#framework = new Map([[META_SERVICE, this.#metaExport()]]);
+    this.#routeNumber += 1;
+    this.#noExports = new ExportTable(this.#routeNumber, [], this.#framework);
   }
 
   apply(state: MeshState): void {
     const before = this.#state;
     this.#state = state;
     this.#loop.tick();
-    if (before?.clusters === state.clusters) return;
-    const isSameSet = this.#applyClusters(state.clusters);
-    if (isSameSet) return;
-    this.#routeNumber += 1;
-    this.#routes = new RouteTable(this.#routeNumber, this.#clusters.values());
+    if (before?.exports !== state.exports) this.#applyExports(state.exports);
+    if (before?.clusters !== state.clusters) this.#applyClusters(state);
   }
 
-  async listen(): Promise<void> {
+  async listen(kinds: readonly ListenerState['kind'][] = ['export', 'forward', 'http']): Promise<void> {
     if (this.#state === null) throw new AgentError('E_NO_STATE', 'there is no state to listen for');
     for (const listener of this.#state.listeners) {
-      const server = new MotanServer(listener, {
-        loop: this.#loop,
-        logger: this.#options.logger,
-        useRaw: this.#useRaw,
-        connectionsMax: Math.max(64, this.#options.descriptorsMax - DESCRIPTORS_RESERVED),
-        route: (call) => this.#route(call),
-      });
+      if (this.#servers.has(listener.name) || !kinds.includes(listener.kind)) continue;
+      const server = this.#createServer(listener);
       await server.listen();
       this.#servers.set(listener.name, server);
     }
@@ -104,18 +143,21 @@ class MotanDataPlane implements DataPlane {
 
   async ready(withinMs: number): Promise<void> {
     const endpoints = [...this.#clusters.values()].flatMap((cluster) => cluster.endpoints());
+    const tried = [...endpoints, ...this.#exports.values()].map((one) => one.whenTried());
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, withinMs);
     });
-    await Promise.race([Promise.all(endpoints.map((endpoint) => endpoint.whenTried())), timeout]);
+    await Promise.race([Promise.all(tried), timeout]);
     clearTimeout(timer);
   }
 
   async drain(withinMs: number): Promise<number> {
     const left = await Promise.all([...this.#servers.values()].map((server) => server.drain(withinMs)));
     for (const cluster of this.#clusters.values()) cluster.close(0);
+    for (const exported of this.#exports.values()) exported.close(0);
     this.#clusters = new Map();
+    this.#exports = new Map();
     this.#accessLog.flush();
     this.#loop.close();
     return left.reduce((sum, count) => sum + count, 0);
@@ -126,18 +168,33 @@ class MotanDataPlane implements DataPlane {
       stateNumber: this.#state?.number ?? 0,
       listeners: [...this.#servers.values()].map((server) => server.report()),
       clusters: [...this.#clusters.values()].map((cluster) => cluster.report()),
-      exports: [],
+      exports: [...this.#exports.values()].map((exported) => exported.report()),
       calls: this.#counters.report(),
     };
   }
 
-  onExportHealth(): () => void {
-    return () => undefined;
+  onExportHealth(listener: (exportId: string, isHealthy: boolean) => void): () => void {
+    this.#healthListeners.add(listener);
+    return () => void this.#healthListeners.delete(listener);
   }
 
   /** The TCP port that a listener got: 0 before `listen` and for unix sockets. */
   port(name: string): number {
     return this.#servers.get(name)?.port ?? 0;
+  }
+
+  #createServer(listener: ListenerState): Server {
+    const route =
+      listener.kind === 'export'
+        ? (call: Call) => this.#routeExport(listener.name, call)
+        : (call: Call) => this.#route(call);
+    return new MotanServer(listener, {
+      loop: this.#loop,
+      logger: this.#options.logger,
+      useRaw: this.#useRaw,
+      connectionsMax: Math.max(64, this.#options.descriptorsMax - DESCRIPTORS_RESERVED),
+      route,
+    });
   }
 
   #route(call: Call): void {
@@ -152,27 +209,80 @@ class MotanDataPlane implements DataPlane {
     else call.origin.onReply(call, failed(target));
   }
 
-  /** True when the set of clusters is the same and only their contents changed. */
-  #applyClusters(states: readonly ClusterState[]): boolean {
+  #routeExport(listener: string, call: Call): void {
+    const head = call.head;
+    // A port whose last service went stays open until the agent stops.
+    const table = this.#exportTables.get(listener) ?? this.#noExports;
+    if (head.routeState !== table.number || head.route === null) {
+      head.route = table.resolve(head);
+      head.routeState = table.number;
+    }
+    const target = head.route as Export | Failure;
+    if (target instanceof Export) target.call(call);
+    else call.origin.onReply(call, failed(target));
+  }
+
+  #applyClusters(state: MeshState): void {
     const before = this.#clusters;
     const after = new Map<string, Cluster>();
-    let isSameSet = before.size === states.length;
-    for (const state of states) {
-      const known = before.get(state.referId);
+    // Only a change of the set, not of what is in it, needs new routes.
+    let isSameSet = before.size === state.clusters.length;
+    for (const cluster of state.clusters) {
+      const known = before.get(cluster.referId);
       if (known === undefined) {
         isSameSet = false;
-        after.set(state.referId, new Cluster(state, this.#clusterDeps));
+        after.set(cluster.referId, new Cluster(cluster, this.#clusterDeps));
         continue;
       }
-      if (known.state !== state) {
-        if (known.refer !== state.url) isSameSet = false;
-        known.apply(state);
+      if (known.state !== cluster) {
+        if (known.refer !== cluster.url) isSameSet = false;
+        known.apply(cluster);
       }
-      after.set(state.referId, known);
-      before.delete(state.referId);
+      after.set(cluster.referId, known);
+      before.delete(cluster.referId);
     }
     for (const gone of before.values()) gone.close();
     this.#clusters = after;
-    return isSameSet;
+    if (isSameSet) return;
+    this.#routeNumber += 1;
+    const refers = [...after.values()].filter((cluster) => cluster.state.domain === null);
+    this.#routes = new RouteTable(this.#routeNumber, refers);
+  }
+
+  #applyExports(states: readonly ExportState[]): void {
+    const before = this.#exports;
+    const after = new Map<string, Export>();
+    for (const state of states) {
+      const known = before.get(state.id);
+      if (known?.state === state) {
+        after.set(state.id, known);
+        before.delete(state.id);
+      } else {
+        after.set(state.id, new Export(state, this.#exportDeps));
+      }
+    }
+    for (const gone of before.values()) gone.close(EXPORT_CLOSE_MS);
+    this.#exports = after;
+    this.#exportTables = new Map();
+    for (const name of new Set(states.map((state) => state.listener))) {
+      this.#routeNumber += 1;
+      const served = [...after.values()].filter((exported) => exported.state.listener === name);
+      this.#exportTables.set(name, new ExportTable(this.#routeNumber, served, this.#framework));
+    }
+  }
+
+  #metaExport(): Export {
+    const url = new MeshUrl({ protocol: 'motan2', path: META_SERVICE });
+    const state: ExportState = {
+      id: META_SERVICE,
+      listener: '',
+      url,
+      provider: 'meta',
+      locations: [],
+      httpMethods: new Map(),
+    };
+    return new Export(state, { ...this.#exportDeps, createProvider: () => new MetaService(() => NO_METAS) });
   }
 }
+
+const NO_METAS: ReadonlyMap<string, string> = new Map();

@@ -12,6 +12,7 @@ import {
   type ClusterReport,
   type DataPlaneReport,
   type EndpointReport,
+  type ExportReport,
   LATENCY_BUCKETS_MS,
   type ListenerReport,
   type LogReport,
@@ -99,6 +100,7 @@ export class Metrics {
     this.#addListeners();
     this.#addCalls();
     this.#addEndpoints();
+    this.#addExports();
     this.#addAgent();
   }
 
@@ -169,6 +171,53 @@ export class Metrics {
           { labels: { ...labels, state: 'unavailable' }, value: cluster.endpoints.length - available },
         ];
       }),
+    );
+  }
+
+  #addExports(): void {
+    const add = (name: string, help: string, kind: Kind, value: (one: ExportReport) => number): void =>
+      this.#add(name, help, kind, () =>
+        this.#report.exports.map((one) => ({ labels: exportLabels(one), value: value(one) })),
+      );
+    add('peony_export_healthy', '0 while the health check of the backend fails', 'gauge', (one) =>
+      one.isHealthy ? 1 : 0,
+    );
+    add(
+      'peony_backend_calls_in_flight',
+      'Calls that the backend works on',
+      'gauge',
+      (one) => one.backend.inFlight,
+    );
+    add(
+      'peony_backend_calls_queued',
+      'Calls that wait for the backend',
+      'gauge',
+      (one) => one.backend.queued,
+    );
+    add(
+      'peony_backend_calls_refused_total',
+      'Calls refused because connections and queue of the backend were full',
+      'counter',
+      (one) => one.backend.refused,
+    );
+    add(
+      'peony_backend_connections',
+      'Open connections to the backend',
+      'gauge',
+      (one) => one.backend.connections,
+    );
+    add(
+      'peony_backend_connections_max',
+      'Most connections to the backend; 0 for no bound',
+      'gauge',
+      (one) => one.backend.connectionsMax,
+    );
+    this.#add('peony_backend_fact', 'What the backend tells of itself, in its own words', 'gauge', () =>
+      this.#report.exports.flatMap((one) =>
+        Object.entries(one.backend.details).flatMap(([fact, value]) =>
+          typeof value === 'number' ? [{ labels: { ...exportLabels(one), fact }, value }] : [],
+        ),
+      ),
     );
   }
 
@@ -287,6 +336,10 @@ function foldCalls(calls: readonly CallStatistics[], bounds: MetricBounds): Call
     series.set(key, before === undefined ? own : sum(before, own));
   }
   return [...series.values()];
+}
+
+function exportLabels({ service, group, listener, provider }: ExportReport): Record<string, string> {
+  return { service, group, listener, provider };
 }
 
 /** Cumulative buckets, sum and count: what Prometheus calls a histogram. */

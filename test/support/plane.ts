@@ -10,6 +10,12 @@ import {
   type ClusterState,
   type DataPlane,
   type EndpointReport,
+  type ExportReport,
+  type ExportState,
+  type HttpDomainState,
+  type HttpLocationConfig,
+  type HttpServiceMethod,
+  type HttpSettings,
   type ListenerReport,
   type ListenerState,
   type Logger,
@@ -41,12 +47,51 @@ export interface ReferSpec {
 
 export type ListenerSpec = Partial<Omit<ListenerState, 'name'>>;
 
+export interface ExportSpec {
+  id?: string;
+  service?: string;
+  group?: string;
+  provider: string;
+  /** Added to and overriding EXPORT_PARAMETERS. */
+  parameters?: Record<string, string>;
+  locations?: readonly HttpLocationConfig[];
+  httpMethods?: Record<string, HttpServiceMethod>;
+}
+
+/** The parts of a state besides the clusters of refers. */
+export interface MoreParts {
+  exports?: readonly ExportSpec[];
+  httpDomains?: readonly HttpDomainState[];
+  /** Clusters of the services of `httpDomains`. */
+  domainClusters?: readonly ClusterState[];
+}
+
 export interface SceneOptions {
   listener?: ListenerSpec;
+  /** Of the export port, which every scene has. */
+  exportListener?: ListenerSpec;
+  /** Opens the HTTP port with these settings besides HTTP_SETTINGS. */
+  http?: Partial<HttpSettings>;
   isAccessLogStructured?: boolean;
   descriptorsMax?: number;
 }
 
+export const HTTP_SETTINGS: HttpSettings = {
+  keepalive: true,
+  upstreamIdleMs: 5000,
+  upstreamTimeoutMs: 5000,
+  defaultDomain: '',
+  bodyBytesMax: 64 * 1024 * 1024,
+  headBytesMax: 32_768,
+  headTimeoutMs: 10_000,
+  bodyTimeoutMs: 30_000,
+  idleTimeoutMs: 75_000,
+  allow: [],
+  metadataAllow: [],
+  ownHosts: ['localhost', '127.0.0.1', '[::1]'],
+};
+const EXPORT_LISTENER = 'export:0';
+const EXPORT_PARAMETERS = { application: 'server-app', requestTimeout: '2000', filter: 'accessLog,metrics' };
 const REFER_PARAMETERS = { application: 'agent-app', requestTimeout: '2000', filter: 'accessLog,metrics' };
 
 /** Keeps what is logged; `texts` has the sentences. */
@@ -113,6 +158,19 @@ export function cluster(spec: ReferSpec): ClusterState {
   };
 }
 
+function exported(spec: ExportSpec): ExportState {
+  const { service = 'svc.one', group = 'g1', provider } = spec;
+  const parameters = new Map(Object.entries({ ...EXPORT_PARAMETERS, ...spec.parameters }));
+  return {
+    id: spec.id ?? `${service}@${group}`,
+    listener: EXPORT_LISTENER,
+    url: new MeshUrl({ protocol: 'motan2', host: '127.0.0.1', path: service, group, parameters }),
+    provider,
+    locations: spec.locations ?? [],
+    httpMethods: new Map(Object.entries(spec.httpMethods ?? {})),
+  };
+}
+
 function nodeUrl(spec: NodeSpec, path: string, group: string): MeshUrl {
   const base = { protocol: 'motan2', path, group };
   if (typeof spec === 'string') return new MeshUrl({ ...base, host: spec, port: 0 });
@@ -125,7 +183,7 @@ export class Scene {
   readonly plane: DataPlane & { port(name: string): number };
   readonly logger: RecordingLogger;
   readonly accessLog: RecordingSink;
-  readonly #listener: ListenerState;
+  readonly #listeners: readonly ListenerState[];
   readonly #upstreams: ScriptedUpstream[] = [];
   readonly #callers: PeerConnection[] = [];
   #stateNumber = 0;
@@ -133,12 +191,12 @@ export class Scene {
 
   private constructor(
     plane: DataPlane & { port(name: string): number },
-    listener: ListenerState,
+    listeners: readonly ListenerState[],
     logger: RecordingLogger,
     accessLog: RecordingSink,
   ) {
     this.plane = plane;
-    this.#listener = listener;
+    this.#listeners = listeners;
     this.logger = logger;
     this.accessLog = accessLog;
   }
@@ -154,26 +212,22 @@ export class Scene {
       isAccessLogStructured: options.isAccessLogStructured ?? false,
       descriptorsMax: options.descriptorsMax ?? 20_000,
     });
-    const listener: ListenerState = {
-      name: 'forward',
-      kind: 'forward',
-      host: '127.0.0.1',
-      port: 0,
-      unixSock: null,
-      frameBytesMax: 10_485_760,
-      callsMax: 50_000,
-      http: null,
-      ...options.listener,
-    };
-    return new Scene(plane, listener, logger, accessLog);
+    const base = { host: '127.0.0.1', port: 0, unixSock: null, frameBytesMax: 10_485_760, callsMax: 50_000 };
+    const listeners: ListenerState[] = [
+      { ...base, name: 'forward', kind: 'forward', http: null, ...options.listener },
+      { ...base, name: EXPORT_LISTENER, kind: 'export', http: null, ...options.exportListener },
+    ];
+    if (options.http !== undefined)
+      listeners.push({ ...base, name: 'http', kind: 'http', http: { ...HTTP_SETTINGS, ...options.http } });
+    return new Scene(plane, listeners, logger, accessLog);
   }
 
   /** Applies the state that these refers make. */
-  apply(refers: readonly ReferSpec[]): void {
-    this.applyClusters(refers.map(cluster));
+  apply(refers: readonly ReferSpec[], more: MoreParts = {}): void {
+    this.applyClusters(refers.map(cluster), more);
   }
 
-  applyClusters(clusters: readonly ClusterState[]): void {
+  applyClusters(clusters: readonly ClusterState[], more: MoreParts = {}): void {
     this.#stateNumber += 1;
     const state: MeshState = {
       number: this.#stateNumber,
@@ -181,18 +235,19 @@ export class Scene {
       cause: 'test',
       application: 'agent-app',
       localIp: '127.0.0.1',
-      listeners: [this.#listener],
-      clusters,
-      exports: [],
-      httpDomains: [],
+      listeners: this.#listeners,
+      clusters: [...clusters, ...(more.domainClusters ?? [])],
+      exports: (more.exports ?? []).map(exported),
+      httpDomains: more.httpDomains ?? [],
+      schemas: new Map(),
       quarantined: [],
     };
     this.plane.apply(state);
   }
 
   /** Applies, listens and waits for the first connections. */
-  async start(refers: readonly ReferSpec[]): Promise<this> {
-    this.apply(refers);
+  async start(refers: readonly ReferSpec[], more: MoreParts = {}): Promise<this> {
+    this.apply(refers, more);
     await this.plane.listen();
     await this.plane.ready(5000);
     return this;
@@ -205,13 +260,24 @@ export class Scene {
   }
 
   get address(): Address {
-    const { unixSock } = this.#listener;
-    return unixSock !== null ? { path: unixSock } : { port: this.plane.port('forward') };
+    return this.#addressOf(this.#listeners[0]!);
   }
 
-  /** A new connection of a caller. */
-  async caller(): Promise<PeerConnection> {
-    const caller = await connectPeer(this.address);
+  get exportAddress(): Address {
+    return this.#addressOf(this.#listeners[1]!);
+  }
+
+  get httpPort(): number {
+    return this.plane.port('http');
+  }
+
+  #addressOf({ name, unixSock }: ListenerState): Address {
+    return unixSock !== null ? { path: unixSock } : { port: this.plane.port(name) };
+  }
+
+  /** A new connection of a caller, to the forward port unless another address is given. */
+  async caller(address: Address = this.address): Promise<PeerConnection> {
+    const caller = await connectPeer(address);
     this.#callers.push(caller);
     return caller;
   }
@@ -225,6 +291,15 @@ export class Scene {
     return this.plane.report().listeners[0]!;
   }
 
+  /** The report of a listener by name. */
+  listenerOf(name: 'forward' | 'export:0' | 'http'): ListenerReport {
+    return this.plane.report().listeners.find((listener) => listener.name === name)!;
+  }
+
+  get exports(): readonly ExportReport[] {
+    return this.plane.report().exports;
+  }
+
   get endpoints(): EndpointReport[] {
     return this.plane.report().clusters.flatMap((found) => found.endpoints);
   }
@@ -234,9 +309,10 @@ export class Scene {
   }
 
   assertBalance(): void {
-    const { ok, failed, shed, inFlight, in: all } = this.listener;
-    assert.equal(all, ok + failed + shed + inFlight, 'in = ok + failed + shed + inFlight');
-    assert.ok(inFlight >= 0, `inFlight is ${inFlight}`);
+    for (const { name, ok, failed, shed, inFlight, in: all } of this.plane.report().listeners) {
+      assert.equal(all, ok + failed + shed + inFlight, `${name}: in = ok + failed + shed + inFlight`);
+      assert.ok(inFlight >= 0, `${name}: inFlight is ${inFlight}`);
+    }
     for (const endpoint of this.endpoints)
       assert.ok(endpoint.inFlight >= 0, `${endpoint.address} ${endpoint.inFlight}`);
   }
@@ -244,7 +320,8 @@ export class Scene {
   /** Waits until no call is in flight anywhere and checks that the books balance. */
   async quiet(withinMs = 5000): Promise<void> {
     const isQuiet = (): boolean =>
-      this.listener.inFlight === 0 && this.endpoints.every((endpoint) => endpoint.inFlight === 0);
+      this.plane.report().listeners.every((listener) => listener.inFlight === 0) &&
+      this.endpoints.every((endpoint) => endpoint.inFlight === 0);
     await until('all calls are answered', isQuiet, withinMs);
     this.assertBalance();
   }

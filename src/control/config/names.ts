@@ -33,15 +33,7 @@ export const KNOWN_NAMES: ExtensionNames = {
   haStrategies: ['failover', 'backupRequest'],
   registries: ['direct', 'local', 'file', 'zookeeper', 'consul', 'mesh', 'redis'],
   protocols: ['motan2', 'motan', 'grpc', 'local'],
-  features: [
-    'motan-service',
-    'http-client',
-    'httpProxyEnable',
-    'mixGroups',
-    'metrics.graphite',
-    'envMetaPrefix',
-    'metaCacheExpireSecond',
-  ],
+  features: ['mixGroups', 'metrics.graphite', 'metaCacheExpireSecond'],
 };
 
 /** Other names of registry protocols; the tables of the registries take the same ones. */
@@ -69,6 +61,7 @@ export const JAVA_HA_STRATEGIES: ReadonlyMap<string, string> = new Map([['failfa
 /** `export` protocols that have a server. All three speak Motan on the wire. */
 export const EXPORT_PROTOCOLS = ['motan2', 'motan', 'cgi'] as const;
 export const PROVIDERS = ['http', 'httpx', 'cgi', 'motan2', 'motan', 'default'] as const;
+export const HEALTH_CHECKS = ['none', 'tcp', 'http', 'fpm'] as const;
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'dpanic', 'panic', 'fatal'] as const;
 
 /** Cluster filters first, then by index; ties and names of an embedding program keep their configuration order. */

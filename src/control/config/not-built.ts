@@ -1,8 +1,6 @@
 /**
  * Warns of what a configuration asks for and this version has no server or client for, so that nobody finds out by its absence.
  * Names of filters, balancers, strategies, protocols and registries are warned about where they are read.
- *
- * A section gets one warning with the number of its entries: a machine may offer hundreds of services.
  */
 import type { AgentSettings, RegistryConfig } from '../../core/index.js';
 import type { LoadContext } from './context.js';
@@ -10,29 +8,14 @@ import type { EntryDraft } from './entry.js';
 import type { ConfigNode, MapEntry } from './node.js';
 
 const CODE = 'not-built';
-const IDS_SHOWN_MAX = 3;
 
 export function warnOfUnbuiltSections(context: LoadContext): void {
   const { tree } = context;
-  warnOfEntries('motan-service', 'exports nothing yet: nothing listens for', context);
-  warnOfEntries('http-client', 'has no HTTP port yet: nothing serves the domains of', context);
-  const proxy = entryOf(tree, 'motan-agent', 'httpProxyEnable');
-  if (proxy?.node.kind === 'scalar' && proxy.node.value === true)
-    warn(
-      'httpProxyEnable',
-      'motan-agent.httpProxyEnable',
-      proxy.node,
-      'has no HTTP port yet: it stays closed',
-      context,
-    );
   warnOfGraphite(context);
-  for (const [name, what] of [
-    ['envMetaPrefix', 'publishes no static meta yet: the prefix finds nothing'],
-    ['metaCacheExpireSecond', 'asks nobody for meta yet: there is nothing to keep'],
-  ] as const) {
-    const node = tree.get(name);
-    if (node !== undefined && !isNull(node)) warn(name, name, node, what, context);
-  }
+  const name = 'metaCacheExpireSecond';
+  const node = tree.get(name);
+  if (node !== undefined && !isNull(node))
+    warn(name, name, node, 'asks nobody for meta yet: there is nothing to keep', context);
 }
 
 /** The registry in which the agent announces itself; its own entry has a warning of what refers lose. */
@@ -58,20 +41,6 @@ export function warnOfMixedGroups(draft: EntryDraft, context: LoadContext): void
   if (node === undefined || draft.text('mixGroups') === '') return;
   const what = 'does not mix groups yet: nodes of these groups are not used';
   warn('mixGroups', `${draft.key}.mixGroups`, node, what, context);
-}
-
-function warnOfEntries(section: string, what: string, context: LoadContext): void {
-  const entry = context.tree.entries.get(section);
-  if (entry?.node.kind !== 'map' || entry.node.entries.size === 0 || isBuilt(section, context)) return;
-  const ids = [...entry.node.entries.keys()];
-  const shown = ids.slice(0, IDS_SHOWN_MAX).join(', ');
-  context.problems.warning({
-    code: CODE,
-    key: section,
-    at: entry.keyAt,
-    value: ids.length > IDS_SHOWN_MAX ? `${shown}, ...` : shown,
-    message: `this version ${what} ${ids.length === 1 ? 'this entry' : `these ${ids.length} entries`}`,
-  });
 }
 
 function warnOfGraphite(context: LoadContext): void {

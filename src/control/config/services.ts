@@ -8,7 +8,7 @@ import { type Basics, type EntryDraft, readEntries } from './entry.js';
 import { commaList } from './environment.js';
 import { assembleFilters } from './filters.js';
 import { SERVICE_KEYS } from './keys.js';
-import { EXPORT_PROTOCOLS, PROVIDERS } from './names.js';
+import { EXPORT_PROTOCOLS, HEALTH_CHECKS, PROVIDERS } from './names.js';
 import { nearestName } from './near.js';
 import { placeOf } from './node.js';
 import { registryIdsOf } from './registries.js';
@@ -33,6 +33,7 @@ export function readServices(
       checkProvider(draft, context),
     ];
     if (isUsable.includes(false)) continue;
+    checkHealthCheck(draft, context);
     const registryIds = readRegistryIds(draft, agent, context);
     derive(draft, agent, staticMeta, context);
     for (const { id, url } of byGroup(draft, taken, context)) {
@@ -136,6 +137,20 @@ function warnOfHttpTraps(draft: EntryDraft, { tree, problems }: LoadContext): vo
     at: draft.at,
     message: `rewriting is on and http-locations has no domain "${domain}": every call gets 404`,
     expected: 'enableRewrite: false for a plain backend, or locations for the domain',
+  });
+}
+
+function checkHealthCheck(draft: EntryDraft, { problems }: LoadContext): void {
+  const check = draft.text('healthCheck');
+  if (check === '' || (HEALTH_CHECKS as readonly string[]).includes(check)) return;
+  const node = draft.nodeOf('healthCheck');
+  problems.error({
+    code: 'unknown-name',
+    key: `${draft.key}.healthCheck`,
+    ...(node === undefined ? { at: draft.at } : { node }),
+    message: 'unknown check; the backend is not checked',
+    expected: `one of ${HEALTH_CHECKS.join(', ')}`,
+    didYouMean: nearestName(check, HEALTH_CHECKS),
   });
 }
 

@@ -93,7 +93,7 @@ export class ReferWatch {
     );
     if (this.#groups.length === 1) this.#chosen = this.#groups[0]!;
     this.#cluster = {
-      key: clusterKey(url),
+      key: clusterKey(url, deps.domain),
       referId: deps.refer.id,
       domain: deps.domain,
       url,
@@ -178,7 +178,7 @@ export class ReferWatch {
     const url = group === before.url.group ? before.url : before.url.with({ group });
     const savedAtMs = source === 'snapshot' ? (this.#fallback?.savedAtMs ?? null) : null;
     this.#cluster = {
-      key: clusterKey(url),
+      key: clusterKey(url, before.domain),
       referId: before.referId,
       domain: before.domain,
       url,
@@ -275,10 +275,11 @@ export function toEndpoints(
   return isSame ? before : endpoints;
 }
 
-/** `group_version_protocol_path`, version 1.0 when absent, cedrus shown as motan2 (spec agent 5.1). */
-export function clusterKey(url: MeshUrl): string {
+/** As `ClusterState.key`: version 1.0 when absent, cedrus shown as motan2 (spec agent 5.1). */
+export function clusterKey(url: MeshUrl, domain: string | null): string {
   const protocol = url.protocol === 'cedrus' ? 'motan2' : url.protocol;
-  return `${url.group}_${url.text('version') || '1.0'}_${protocol}_${url.path}`;
+  const key = `${url.group}_${url.text('version') || '1.0'}_${protocol}_${url.path}`;
+  return domain === null ? key : `${key}@${domain}`;
 }
 
 function hasSameParameters(one: MeshUrl, other: MeshUrl): boolean {

@@ -46,7 +46,10 @@ function configYaml(view: ManagementView): string {
 
 /** `status` is false only under a degrade command; it says nothing about nodes. */
 function clusterList(view: ManagementView): object[] {
-  return view.report().clusters.map((cluster) => ({ name: cluster.key, status: cluster.available }));
+  return view
+    .report()
+    .clusters.filter((cluster) => cluster.domain === null)
+    .map((cluster) => ({ name: cluster.key, status: cluster.available }));
 }
 
 function serviceLists(view: ManagementView): object {
@@ -104,6 +107,7 @@ function fullStatus(view: ManagementView): object {
       snapshotSavedAtMs: states.get(cluster.key)?.snapshotSavedAtMs ?? null,
       endpointsAvailable: cluster.endpoints.filter((endpoint) => endpoint.available).length,
     })),
+    exports: report.exports,
     registries: view.registries().map((registry) => ({
       ...registry,
       address: redactText(registry.address),

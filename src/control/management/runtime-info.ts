@@ -1,12 +1,13 @@
 /**
  * `/runtime/info`: spec agent 7.7, made of the reports. Keys of every object are sorted, as Go sorts its maps.
  *
- * Left out are parts that this version does not have: `httpProxyServer`, `agentPortServer` providers, command history.
+ * Left out is what this version does not have: command history.
  */
 import {
   type ClusterReport,
   type ClusterState,
   type EndpointReport,
+  type ListenerState,
   type ManagementView,
   type MeshUrl,
   redactText,
@@ -15,7 +16,7 @@ import { sorted } from './go-json.js';
 
 const KEYS: Readonly<Record<string, (view: ManagementView) => object>> = {
   clusters: clusterPart,
-  httpClusters: () => ({}),
+  httpClusters: httpClusterPart,
   exporters: exporterPart,
   servers: serverPart,
   extensionFactory: (view) => ({ registries: registryNames(view, null) }),
@@ -51,7 +52,7 @@ function basicPart(view: ManagementView): object {
 
 function clusterPart(view: ManagementView): object {
   const reports = new Map(view.report().clusters.map((report) => [report.key, report]));
-  const clusters = view.state()?.clusters ?? [];
+  const clusters = view.state()?.clusters.filter((cluster) => cluster.domain === null) ?? [];
   return sorted(clusters.map((state) => [state.key, clusterInfo(view, state, reports.get(state.key))]));
 }
 
@@ -114,6 +115,13 @@ function registryNames(view: ManagementView, refer: MeshUrl | null): object {
   );
 }
 
+function httpClusterPart(view: ManagementView): object {
+  const domains = view.state()?.httpDomains ?? [];
+  return sorted(
+    domains.map(({ domain, url }) => [domain, { name: 'httpCluster', url: redactText(url.toText()) }]),
+  );
+}
+
 function exporterPart(view: ManagementView): object {
   return sorted(
     view.services().map((url) => {
@@ -126,8 +134,14 @@ function exporterPart(view: ManagementView): object {
 
 function serverPart(view: ManagementView): object {
   const { agent } = view.config();
+  const listeners = view.state()?.listeners ?? [];
+  const http = listeners.find((listener) => listener.kind === 'http')?.http ?? null;
   return {
-    agentPortServer: {},
+    agentPortServer: sorted(
+      listeners
+        .filter((listener) => listener.kind === 'export')
+        .map((listener) => [String(listener.port), exportServer(view, listener)]),
+    ),
     agentServer: {
       heartbeatEnabled: true,
       maxContentLength: agent.frameBytesMax,
@@ -135,5 +149,34 @@ function serverPart(view: ManagementView): object {
       proxy: true,
       url: redactText(agent.url.with({ protocol: 'motan2', host: agent.host, port: agent.port }).toText()),
     },
+    ...(http === null
+      ? {}
+      : {
+          httpProxyServer: {
+            defaultDomain: http.defaultDomain,
+            deny: http.ownHosts.map((host) => `${host}:${agent.httpPort}`),
+            keepalive: http.keepalive,
+            url: redactText(
+              agent.url.with({ protocol: 'http', host: agent.host, port: agent.httpPort }).toText(),
+            ),
+          },
+        }),
+  };
+}
+
+function exportServer(view: ManagementView, listener: ListenerState): object {
+  const exported = view.state()?.exports.filter((one) => one.listener === listener.name) ?? [];
+  const first = exported[0]?.url;
+  return {
+    heartbeatEnabled: true,
+    maxContentLength: listener.frameBytesMax,
+    messageHandler: {
+      messageHandlerType: 'serverAgentMessageHandler',
+      providers: sorted(
+        exported.map(({ url }) => [`${url.group}_${url.path}`, { url: redactText(url.toText()) }]),
+      ),
+    },
+    proxy: true,
+    url: first === undefined ? '' : redactText(first.toText()),
   };
 }

@@ -105,9 +105,10 @@ export class Cluster implements CallObserver {
   }
 
   report(): ClusterReport {
-    const { key, referId, url } = this.#state;
+    const { key, referId, domain, url } = this.#state;
     return {
       key,
+      domain,
       referId,
       service: url.path,
       group: url.group,

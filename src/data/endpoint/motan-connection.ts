@@ -33,7 +33,7 @@ import {
 import { encodeHeartbeat, parseException, parseMetadata } from '../../wire/motan2/index.js';
 import type { ByteStream, StreamOwner } from '../transport/index.js';
 import type { Attempt } from './attempt.js';
-import { encodedMetadata, writeRequest } from './request-encoder.js';
+import { addForwardedFor, encodedBackendMetadata, encodedMetadata, writeRequest } from './request-encoder.js';
 
 const SLOT_BITS = 20;
 /** Calls in flight on one connection; the next ones are refused. Bounds the slot array. */
@@ -59,6 +59,8 @@ export interface ConnectionOwner {
   readonly address: string;
   readonly group: string;
   readonly application: string;
+  /** The node is a backend beside this agent, not a node of the mesh. */
+  readonly isBackend: boolean;
   readonly frameBytesMax: number;
   finish(attempt: Attempt, reply: Reply, nowMs: number): void;
   onHeartbeatAnswer(): void;
@@ -120,14 +122,18 @@ export class MotanConnection implements StreamOwner {
     const idLow = (this.#salt | slot) >>> 0;
     this.#slots[slot] = attempt;
     this.#inFlight += 1;
-    const { group, application } = this.#endpoint;
+    const { group, application, isBackend } = this.#endpoint;
     if (call.protocol === 2) {
-      writeRequest(this.#stream, call, encodedMetadata(call.head, group, application), sequence, idLow);
+      const metadata = isBackend
+        ? encodedBackendMetadata(call.head)
+        : encodedMetadata(call.head, group, application);
+      writeRequest(this.#stream, call, metadata, sequence, idLow);
     } else {
       const frame = call.bytes.subarray(call.bodyStart, call.bodyEnd);
-      this.#stream.appendBuffer(
-        rewriteV1Request(frame, v1Attachments(call, group, application).entries(), sequence, idLow),
-      );
+      const attachments = isBackend
+        ? v1BackendAttachments(call)
+        : v1Attachments(call, group, application);
+      this.#stream.appendBuffer(rewriteV1Request(frame, attachments.entries(), sequence, idLow));
     }
     // What waits for an answer must not keep its body: callers would decide how much memory a slow node costs.
     if (call.triesLeft === 0) {
@@ -437,6 +443,15 @@ function readV1Response(frame: Buffer): V1Response | null {
 /** Motan's business exception is type 2, everything else type 1, the code always 500: spec wire 10.4. */
 function v1Exception(exception: V1Exception): MotanException {
   return { code: 500, type: exception.isBusiness ? 2 : 1, message: exception.text };
+}
+
+/** What the server agent changes in a v1 call: spec wire 10.4. */
+function v1BackendAttachments(call: Call): Metadata {
+  const metadata = call.head.metadata.copy();
+  for (const name of ['M_p', 'M_m', 'M_md']) metadata.delete(name);
+  metadata.set('host', call.head.host);
+  addForwardedFor(metadata, call.head.host);
+  return metadata;
 }
 
 /** What the client agent changes in a v1 call: spec wire 10.4. The names of the service block are no attachments. */

@@ -53,6 +53,8 @@ export interface EndpointDeps {
   readonly logger: Logger;
   readonly dialQueue: DialQueue;
   readonly chains: ChainBuilder;
+  /** As `ConnectionOwner.isBackend`. */
+  readonly isBackend: boolean;
 }
 
 export class MotanEndpoint implements Endpoint {
@@ -61,6 +63,7 @@ export class MotanEndpoint implements Endpoint {
   readonly group: string;
   /** Of the refer: what `M_s` becomes when the caller gave none. */
   readonly application: string;
+  readonly isBackend: boolean;
   readonly settings: EndpointSettings;
   readonly health: EndpointHealth;
   readonly #deps: EndpointDeps;
@@ -94,6 +97,7 @@ export class MotanEndpoint implements Endpoint {
     this.group = node.group || cluster.url.group;
     this.application = cluster.url.text('application');
     this.settings = endpointSettings(cluster, endpoint);
+    this.isBackend = deps.isBackend;
     this.#deps = deps;
     this.#logger = deps.logger;
     this.#target = node.host.startsWith('unix://')

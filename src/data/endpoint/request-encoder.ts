@@ -5,7 +5,7 @@
  * is the caller's frame id when the caller gave none, is written per call.
  */
 import { copyBytes, DECIMAL_BYTES_MAX, writeSigned64 } from '../../base/index.js';
-import type { Call, CallHead } from '../../core/index.js';
+import type { Call, CallHead, Metadata } from '../../core/index.js';
 import { encodeMetadata } from '../../wire/motan2/index.js';
 import { type ByteStream, CHUNK_BYTES } from '../transport/index.js';
 
@@ -27,6 +27,21 @@ export function encodedMetadata(head: CallHead, group: string, application: stri
   head.encodedGroup = group;
   head.encodedSource = application;
   return encoded;
+}
+
+/** Outgoing metadata of a call that a server agent hands to the backend beside it: spec wire 3.3. The group stays as it came. */
+export function encodedBackendMetadata(head: CallHead): Buffer {
+  if (head.encoded !== null) return head.encoded;
+  const metadata = head.metadata.copy();
+  metadata.set('host', head.host);
+  addForwardedFor(metadata, head.host);
+  head.encoded = encodeMetadata(metadata);
+  return head.encoded;
+}
+
+export function addForwardedFor(metadata: Metadata, host: string): void {
+  if (metadata.text('x-forwarded-for') === '' && metadata.text('X-Forwarded-For') === '')
+    metadata.set('x-forwarded-for', host);
 }
 
 /** Appends the frame to `stream`. The call's bytes may change afterwards only if the call does not own them. */

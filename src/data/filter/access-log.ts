@@ -131,12 +131,15 @@ class AccessLogFilter implements Filter {
   readonly before = null;
   readonly #writer: AccessLogWriter;
   readonly #address: string;
+  /** Callers of exported services are shown by their own address: spec traffic 6.2. */
+  readonly #showsCaller: boolean;
   readonly #start: Buffer;
   readonly #addressBytes: Buffer;
 
   constructor(writer: AccessLogWriter, name: string, target: FilterTarget) {
     this.#writer = writer;
     this.#address = target.address;
+    this.#showsCaller = target.role === 'server-agent';
     this.#addressBytes = Buffer.from(`${target.address}|`);
     this.#start = Buffer.from(
       writer.isStructured
@@ -181,6 +184,7 @@ class AccessLogFilter implements Filter {
         : at + into.write(clean(head.requestId.slice(0, 128)), at, 'latin1');
     into.set(names, at);
     at += names.length;
+    if (this.#showsCaller) at += into.write(clean(head.host), at, 'latin1');
     into.set(address, at);
     at = writeInteger(into, at + address.length, call.bodyBytes);
     into[at++] = PIPE;
@@ -209,7 +213,7 @@ class AccessLogFilter implements Filter {
     const exception = reply.exception;
     const fields =
       `, "service": ${text(head.service)}, "method": ${text(head.method)}, "desc": ${text(head.methodDesc)}` +
-      `, "remoteAddress": ${JSON.stringify(this.#address)}, "reqSize": ${call.bodyBytes}, "resSize": ${reply.bodyBytes}` +
+      `, "remoteAddress": ${JSON.stringify(this.#showsCaller ? head.host : this.#address)}, "reqSize": ${call.bodyBytes}, "resSize": ${reply.bodyBytes}` +
       `, "bizTime": ${Math.max(0, reply.head?.processMs ?? 0)}, "totalTime": ${totalMs}, "success": ${exception === null}` +
       `, "responseCode": "${exception === null ? 200 : exception.code}"` +
       `, "exception": ${JSON.stringify(exception === null ? '' : exceptionText(reply))}` +

@@ -1,1 +1,2 @@
+export { type Exported, ExportTable } from './export-table.js';
 export { type Routable, RouteTable } from './route-table.js';

@@ -53,13 +53,13 @@ test('check ends with 1 for warnings only when it is strict', async () => {
 });
 
 test('check tells of what this version does not act on, and is strict about it', async () => {
-  const [code, text] = await check(['-c', 'pool', '-pool', 'shop-idc1-core'], { strict: true });
+  const [code, text] = await check(['-c', 'not-built/motan.yaml'], { strict: true });
 
   assert.equal(code, 1);
-  assert.match(text, /^pool\/applications\/shop\.yaml:9:1: warning: motan-service: .*"cart"/m);
+  assert.match(text, /^not-built\/motan\.yaml:20:75: warning: motan-refer\.limited\.filter: /m);
   assert.match(
     text,
-    /^0 fatal, 0 errors, 2 warnings; 2 refers, 1 services, 1 http-clients, 2 registries load$/m,
+    /^0 fatal, 0 errors, 10 warnings; 5 refers, 4 services, 1 http-clients, 5 registries load$/m,
   );
 });
 

@@ -34,6 +34,26 @@ const ENDPOINT = {
   keepaliveType: 0,
   lastError: null,
 } as const;
+const EXPORT = {
+  id: 'page',
+  service: 'com.x.Page',
+  group: 'g1',
+  listener: 'export:9982',
+  provider: 'cgi',
+  isHealthy: true,
+  healthTrouble: null,
+  backend: {
+    backend: 'unix:/run/php.sock',
+    inFlight: 2,
+    queued: 1,
+    refused: 7,
+    connections: 2,
+    connectionsMax: 5,
+    lastError: null,
+    details: { 'active processes': 2 },
+  },
+};
+
 const STATUS: AgentStatus = {
   version: '0.1.0',
   status: 200,
@@ -45,6 +65,7 @@ const STATUS: AgentStatus = {
   clusters: [
     {
       key: 'g1_1.0_motan2_com.x.Echo',
+      domain: null,
       referId: 'echo',
       service: 'com.x.Echo',
       group: 'g1',
@@ -63,6 +84,7 @@ const STATUS: AgentStatus = {
       ],
     },
   ],
+  exports: [EXPORT],
   registries: [
     {
       id: 'shared',
@@ -78,6 +100,19 @@ const STATUS: AgentStatus = {
   warnings: [],
   logs: [],
 };
+
+test('status shows what is exported, and a backend that fails its checks', () => {
+  const text = statusText(
+    { ...STATUS, exports: [EXPORT, { ...EXPORT, isHealthy: false, healthTrouble: 'refused' }] },
+    NOW_MS,
+  );
+
+  assert.match(
+    text,
+    /com\.x\.Page +g1 +9982 +cgi unix:\/run\/php\.sock +2 of 5 connections, 2 in flight, 1 queued, 7 refused, active processes 2$/m,
+  );
+  assert.match(text, /NOT HEALTHY: refused; 2 of 5 connections/);
+});
 
 test('status shows how the calls of a listener add up', () => {
   const text = statusText(STATUS, NOW_MS);

@@ -178,7 +178,15 @@ test('endpoints beyond the bound are counted together, and no series appears twi
     ...ENDPOINT,
     address: `10.0.0.${index >> 1}:80`,
   }));
-  const cluster = { key: 'k', referId: 'r', service: 's', group: 'g', available: true, endpoints };
+  const cluster = {
+    key: 'k',
+    domain: null,
+    referId: 'r',
+    service: 's',
+    group: 'g',
+    available: true,
+    endpoints,
+  };
 
   const found = await lines({ clusters: [cluster] }, { endpointsMax: 2 });
 
@@ -192,6 +200,32 @@ test('endpoints beyond the bound are counted together, and no series appears twi
     sampleOf(found, 'peony_cluster_endpoints{cluster="k",service="s",group="g",state="available"}'),
     10,
   );
+});
+
+test('an exported service has its backend, queue and refusals', async () => {
+  const backend = {
+    backend: 'unix:/run/php.sock',
+    inFlight: 2,
+    queued: 1,
+    refused: 7,
+    connections: 2,
+    connectionsMax: 5,
+    lastError: null,
+    details: { 'active processes': 2, start: 'now' },
+  };
+  const exported = { id: 'e', service: 's', group: 'g', listener: 'export:1', provider: 'cgi' };
+
+  const found = await lines({ exports: [{ ...exported, isHealthy: false, healthTrouble: 'x', backend }] });
+
+  const labels = '{service="s",group="g",listener="export:1",provider="cgi"}';
+  assert.equal(sampleOf(found, `peony_export_healthy${labels}`), 0);
+  assert.equal(sampleOf(found, `peony_backend_calls_in_flight${labels}`), 2);
+  assert.equal(sampleOf(found, `peony_backend_calls_queued${labels}`), 1);
+  assert.equal(sampleOf(found, `peony_backend_calls_refused_total${labels}`), 7);
+  assert.equal(sampleOf(found, `peony_backend_connections_max${labels}`), 5);
+  const fact =
+    'peony_backend_fact{service="s",group="g",listener="export:1",provider="cgi",fact="active processes"}';
+  assert.equal(sampleOf(found, fact), 2);
 });
 
 test('a quarantined entry counts once however much is wrong with it', async () => {

@@ -99,6 +99,7 @@ export class FakeView implements ManagementView {
       ],
       exports: [],
       httpDomains: [],
+      schemas: new Map(),
       quarantined: this.problems,
     };
   }
@@ -116,6 +117,7 @@ export class FakeView implements ManagementView {
       lastError: 'refused',
     };
     const cluster = {
+      domain: null,
       referId: 'r1',
       service: 'com.x.Echo',
       group: 'g1',

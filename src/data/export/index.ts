@@ -1,0 +1,1 @@
+export { Export, type ExportDeps } from './export.js';

@@ -1,0 +1,28 @@
+/** The providers by the name that `provider` of a service takes. */
+import type { ExportState, LocationMatcher, Logger, Provider } from '../../core/index.js';
+import { ReverseProxy, type ReverseProxyDeps } from './motan/reverse-proxy.js';
+
+export { META_SERVICE, MetaService } from './meta-service.js';
+
+export interface ProviderDeps extends ReverseProxyDeps {
+  readonly logger: Logger;
+  /** Null when the service's domain has no location. */
+  readonly locationsOf: (state: ExportState) => LocationMatcher | null;
+}
+
+type ProviderFactory = (state: ExportState, deps: ProviderDeps) => Provider;
+
+const reverseProxy: ProviderFactory = (state, deps) => new ReverseProxy(state, deps);
+
+export const providers = {
+  motan2: reverseProxy,
+  motan: reverseProxy,
+} satisfies Record<string, ProviderFactory>;
+
+/** Throws when there is no such provider: the configuration was checked. */
+export function createProvider(state: ExportState, deps: ProviderDeps): Provider {
+  const table: Readonly<Record<string, ProviderFactory>> = providers;
+  const create = table[state.provider];
+  if (create === undefined) throw new Error(`no provider "${state.provider}"`);
+  return create(state, deps);
+}
