@@ -1,2 +1,3 @@
+export { type DomainParts, DomainTable } from './domain-table.js';
 export { type Exported, ExportTable } from './export-table.js';
 export { type Routable, RouteTable } from './route-table.js';
