@@ -199,5 +199,8 @@ export function dial(
   };
   const timer = setTimeout(() => settle(`no connection within ${timeoutMs} ms`), timeoutMs);
   socket.once('connect', () => settle(null));
-  socket.once('error', (error) => settle(error.message));
+  // A name with several addresses gives one error for all, which has a code but no message.
+  socket.once('error', (error: NodeJS.ErrnoException) =>
+    settle(error.message || (error.code ?? 'no connection')),
+  );
 }

@@ -1,0 +1,8 @@
+export type { HttpExchange, HttpFailure, HttpHandler, HttpRequest, HttpTimeouts } from './exchange.js';
+export { type HttpTarget, parseTarget, targetName } from './target.js';
+export {
+  type HttpClientDeps,
+  HttpUpstream,
+  type HttpUpstreamOptions,
+  type HttpUpstreamReport,
+} from './upstream.js';
