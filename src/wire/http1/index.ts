@@ -21,6 +21,7 @@ export {
   HOP_BY_HOP,
   httpDate,
   isFieldValue,
+  isTarget,
   isToken,
   reasonOf,
   STATUS_TEXT,

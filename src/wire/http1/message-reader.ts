@@ -9,13 +9,13 @@
  *
  * A head that is byte for byte the last one is the same object, found by comparing and not by parsing.
  */
-import { equalBytes } from '../../base/index.js';
 import { CHARACTERS, CR, LF, VALUE } from './characters.js';
 import { ChunkReader } from './chunk-reader.js';
 import { BODY, END, type Found, HEAD, NEED_MORE } from './found.js';
 import type { MessageHead } from './head.js';
 import { parsedUntil } from './head-parser.js';
 import { HttpError } from './http-error.js';
+import { KnownHead } from './known-head.js';
 import type { Http1Limits } from './limits.js';
 
 const BETWEEN = 0;
@@ -33,9 +33,6 @@ export const BODY_SKIP_HEAD = -3;
 
 /** First memory for a head in pieces; most heads fit. */
 const GATHER_BYTES_MIN = 1024;
-/** Larger heads are parsed each time: the memory would be kept for each connection. */
-const KEPT_HEAD_BYTES_MAX = 4096;
-
 const NO_BYTES = Buffer.alloc(0);
 
 export abstract class MessageReader<Head extends MessageHead> {
@@ -58,9 +55,8 @@ export abstract class MessageReader<Head extends MessageHead> {
   #gathered = 0;
   /** How much of CR LF CR LF the gathered bytes end in. */
   #endMatched = 0;
-  /** Bytes of the last head that was parsed, `#knownHead`. */
-  #known: Buffer = NO_BYTES;
-  #knownHead: Head | null = null;
+  /** The last head that was parsed. */
+  #known: KnownHead<Head> | null = null;
 
   constructor(limits: Http1Limits, noHead: Head) {
     this.limits = limits;
@@ -102,11 +98,13 @@ export abstract class MessageReader<Head extends MessageHead> {
     return this.#inputEnd - this.#at;
   }
 
-  /** The unread input, as a copy, for a connection that becomes a tunnel; after the HEAD or END of the message that made it one. */
+  /**
+   * Takes out the unread input, as a copy: for a tunnel after the HEAD of its request, or to be pushed again by an owner that stops reading
+   * for a while.
+   */
   takeRest(): Buffer {
     const rest = Buffer.from(this.bytes.subarray(this.#at, this.#inputEnd));
     this.#at = this.#inputEnd;
-    this.#state = BETWEEN;
     return rest;
   }
 
@@ -162,9 +160,9 @@ export abstract class MessageReader<Head extends MessageHead> {
   #headInPlace(at: number): Head | null {
     const input = this.bytes;
     const known = this.#known;
-    if (this.#knownHead !== null && known.length <= this.#inputEnd - at && equalBytes(input, at, known)) {
+    if (known?.begins(input, at, this.#inputEnd)) {
       this.#at = at + known.length;
-      return this.#knownHead;
+      return known.head;
     }
     const { headBytesMax } = this.limits;
     const end = Math.min(this.#inputEnd, at + headBytesMax);
@@ -240,10 +238,8 @@ export abstract class MessageReader<Head extends MessageHead> {
   }
 
   #remember(head: Head, bytes: Buffer, start: number, end: number): void {
-    this.#knownHead = null;
-    if (end - start > KEPT_HEAD_BYTES_MAX) return;
-    this.#known = Buffer.from(bytes.subarray(start, end));
-    this.#knownHead = head;
+    this.#known ??= new KnownHead(head);
+    this.#known.set(head, bytes, start, end);
   }
 
   #tooLarge(bytes: Buffer, start: number, end: number): HttpError {

@@ -1,5 +1,5 @@
 /** Small parts of heads as text, for those who write them. */
-import { CHARACTERS, hasOnly, TOKEN, VALUE } from './characters.js';
+import { hasOnly, TARGET, TOKEN, VALUE } from './characters.js';
 
 /** Reason phrases of RFC 9110 and the few that others registered. */
 export const STATUS_TEXT: ReadonlyMap<number, string> = new Map([
@@ -67,7 +67,7 @@ export const STATUS_TEXT: ReadonlyMap<number, string> = new Map([
   [511, 'Network Authentication Required'],
 ]);
 
-/** Never empty: the standard phrase, or what Go writes for others. */
+/** The standard phrase; never empty. */
 export function reasonOf(status: number): string {
   return STATUS_TEXT.get(status) ?? 'Unknown';
 }
@@ -95,29 +95,26 @@ export function isFieldValue(text: string): boolean {
   return hasOnly(text, VALUE);
 }
 
+/** Can stand as a request target or a part of one: neither a blank nor a control character ends it early, and no `#` cuts it. */
+export function isTarget(text: string): boolean {
+  return text !== '' && hasOnly(text, TARGET);
+}
+
 /** As Go and fasthttp write names: the first letter and letters behind `-` upper case, all others lower. */
 export function canonicalName(name: string): string {
+  let canonical = '';
+  let copied = 0;
   let isFirst = true;
   for (let index = 0; index < name.length; index += 1) {
     const code = name.charCodeAt(index);
-    if (isFirst ? code >= 0x61 && code <= 0x7a : code >= 0x41 && code <= 0x5a)
-      return canonicalFrom(name, index);
+    const isWrong = isFirst ? code >= 0x61 && code <= 0x7a : code >= 0x41 && code <= 0x5a;
+    if (isWrong) {
+      canonical += name.slice(copied, index) + String.fromCharCode(code ^ 0x20);
+      copied = index + 1;
+    }
     isFirst = code === 0x2d;
   }
-  return name;
-}
-
-/** Likewise, when the first `index` characters are already so. */
-function canonicalFrom(name: string, index: number): string {
-  let result = name.slice(0, index);
-  for (let at = index; at < name.length; at += 1) {
-    const isFirst = at === 0 || name.charCodeAt(at - 1) === 0x2d;
-    const code = name.charCodeAt(at);
-    const isLetter = code < 0x80 && (CHARACTERS[code]! & TOKEN) !== 0;
-    if (!isLetter) result += name[at];
-    else result += isFirst ? name[at]!.toUpperCase() : name[at]!.toLowerCase();
-  }
-  return result;
+  return copied === 0 ? name : canonical + name.slice(copied);
 }
 
 let dateSecond = Number.NaN;
