@@ -1,10 +1,10 @@
 /**
- * The benchmark of the whole agent: Peony beside the motan-go agent and the Rust relay on this machine.
+ * The benchmark of the whole agent: Peony beside the motan-go agent, nginx and the Rust relay on this machine.
  *
  *   node bench/run.mjs [--case NAME]... [--rounds N] [--seconds N] [--systems LIST] [--no-go] [--foreign-max PERCENT]
  *                      [--json FILE] [--write-docs] [--strict] [--list] [--peony PROGRAM]
  *
- * Each system is pinned to CPU 0; load and echo server share CPU 1. In each round all systems of a case are measured one
+ * Each system is pinned to CPU 0; load and backends share CPU 1. In each round all systems of a case are measured one
  * after the other, and ratios are taken inside the round. docs/benchmarks.md tells how to read the table. With --strict a
  * missed target is exit code 1. --peony measures another build than this clone's.
  */
@@ -12,15 +12,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { buildMeshload, buildMotanGo, buildPeony, ROOT } from './lib/build.mjs';
-import { LOAD_CASES, MEMORY_CASES } from './lib/cases.mjs';
+import { buildMeshload, buildMotanGo, buildPeony, installed, ROOT } from './lib/build.mjs';
 import { measure } from './lib/measure.mjs';
-import * as memory from './lib/memory.mjs';
-import { isThere, stop } from './lib/processes.mjs';
+import { MEMORY_CASES } from './lib/memory.mjs';
+import { isThere } from './lib/processes.mjs';
 import * as report from './lib/report.mjs';
-import { startEcho, startSystem } from './lib/systems.mjs';
+import { SCENARIOS, SYSTEMS } from './lib/scenarios/index.mjs';
+import { pidsOf, startBackends, startSystem } from './lib/systems.mjs';
 
-const SYSTEMS = ['peony', 'motan-go', 'relay'];
+const LOAD_CASES = SCENARIOS.flatMap(({ cases }) => cases);
 const NAMES = [...LOAD_CASES, ...MEMORY_CASES].map(({ name }) => name);
 /** The first round also warms up the just-in-time compiler. */
 const FIRST_WARMUP_SECONDS = 2;
@@ -29,7 +29,7 @@ const MEMORY_ROUNDS_MAX = 3;
 
 async function main() {
   const options = readOptions();
-  if (options.list) return console.log(NAMES.join('\n'));
+  if (options.list) return console.log(listOfCases());
   if (cpus().length < 2 || !(await isThere('taskset', '--version'))) {
     throw new Error('the benchmark needs two CPUs and taskset (util-linux), to pin agent and load apart');
   }
@@ -38,6 +38,17 @@ async function main() {
   // After the processes that write there are ended, however this one ends.
   process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   await present(programs, await runAll(programs, options, folder), options);
+}
+
+function listOfCases() {
+  const ofScenario = ({ title, cases }) =>
+    cases.map((spec) => ({ name: spec.name, text: `${title}: ${spec.title}` }));
+  const lines = [
+    ...SCENARIOS.flatMap(ofScenario),
+    ...MEMORY_CASES.map(({ name, title, unit }) => ({ name, text: `${title} (${unit})` })),
+  ];
+  const width = Math.max(...NAMES.map((name) => name.length));
+  return lines.map(({ name, text }) => `${name.padEnd(width)}  ${text}`).join('\n');
 }
 
 function readOptions() {
@@ -83,7 +94,7 @@ function positive(option, text) {
 
 async function build(options) {
   say('building the load generator');
-  const programs = { meshload: await buildMeshload(), motanGo: null, peony: null };
+  const programs = { meshload: await buildMeshload(), motanGo: null, peony: null, nginx: null, phpFpm: null };
   if (options.systems.includes('motan-go')) {
     say('building the motan-go agent');
     programs.motanGo = await buildMotanGo();
@@ -98,41 +109,66 @@ async function build(options) {
     say('building Peony');
     programs.peony = await buildPeony();
   }
+  programs.phpFpm = installed('php-fpm', 'php-fpm8.2', 'php-fpm8.3', 'php-fpm8.4');
+  programs.nginx = installed('nginx');
+  if (options.systems.includes('nginx') && programs.nginx === null) {
+    say('nginx is not installed: no comparison with it');
+    options.systems = options.systems.filter((name) => name !== 'nginx');
+  }
   return programs;
 }
 
 /** @returns { load: Map of case name to system to runs, memory: Map of case name to system to figures } */
 async function runAll(programs, options, folder) {
   const results = { load: new Map(), memory: new Map() };
-  // Before the agents: motan-go tries a node whose first connect failed again after a minute only.
-  const echo = await startEcho(programs, join(folder, 'echo'));
-  for (const spec of LOAD_CASES.filter(({ name }) => options.case.includes(name))) {
-    say(`${spec.name}: ${spec.title}`);
-    results.load.set(spec.name, await runLoadCase(spec, programs, options, echo, join(folder, spec.name)));
+  for (const scenario of SCENARIOS) {
+    await runScenario(scenario, programs, options, join(folder, scenario.cases[0].name), results.load);
   }
   for (const spec of MEMORY_CASES.filter(({ name }) => options.case.includes(name))) {
-    if (!options.systems.includes('peony')) continue;
+    if (!spec.systems.some((name) => options.systems.includes(name))) continue;
     say(`${spec.name}: ${spec.title}`);
-    results.memory.set(
-      spec.name,
-      await runMemoryCase(spec.name, programs, options, echo, join(folder, spec.name)),
-    );
+    results.memory.set(spec.name, await runMemoryCase(spec, programs, options, join(folder, spec.name)));
   }
-  await stop(echo.child);
   return results;
 }
 
-async function runLoadCase(spec, programs, options, echo, folder) {
+async function runScenario(scenario, programs, options, folder, results) {
+  const cases = scenario.cases.filter(({ name }) => options.case.includes(name));
+  const systems = scenario.systems.filter((name) => options.systems.includes(name));
+  if (cases.length === 0 || systems.length === 0) return;
+  const missing = (scenario.needs ?? []).filter((program) => programs[program] === null);
+  if (missing.length > 0) {
+    say(`SKIPPED, as ${missing.join(', ')} is not installed: ${cases.map(({ name }) => name).join(', ')}`);
+    return;
+  }
+  // Before the agents: motan-go tries a node whose first connect failed again after a minute only.
+  const backends = await startBackends(scenario, { programs, folder });
+  for (const spec of cases) {
+    say(`${spec.name}: ${scenario.title}, ${spec.title}`);
+    const place = join(folder, spec.name);
+    const context = { programs, folder: place, backends: backends.ports };
+    results.set(spec.name, await runLoadCase(scenario, spec, systems, backends.children, context, options));
+    // The access logs of a fast agent fill hundreds of megabytes in a case.
+    rmSync(place, { recursive: true, force: true });
+  }
+  await backends.stop();
+}
+
+async function runLoadCase(scenario, spec, names, backends, context, options) {
   const systems = [];
-  for (const name of options.systems)
-    systems.push(await startSystem(name, programs, echo.port, join(folder, name)));
-  const peers = [echo.child.pid, ...systems.map(({ child }) => child.pid)];
-  const runs = Object.fromEntries(options.systems.map((name) => [name, []]));
+  for (const name of names) systems.push(await startSystem(scenario, name, context));
+  const runs = Object.fromEntries(names.map((name) => [name, []]));
 
   for (let round = 0; round < options.rounds; round += 1) {
     const warmupSeconds = round === 0 ? FIRST_WARMUP_SECONDS : WARMUP_SECONDS;
     for (const system of systems) {
-      const run = await measure(programs.meshload, system, spec, { ...options, warmupSeconds, peers });
+      const others = systems.filter((other) => other !== system).flatMap(({ children }) => children);
+      const peers = pidsOf([...backends, ...others]);
+      const run = await measure(context.programs.meshload, system, spec, {
+        ...options,
+        warmupSeconds,
+        peers,
+      });
       runs[system.name].push(run);
       const { rps, p50Us, p99Us, cpuUs, foreignPercent, stealPercent } = run;
       say(
@@ -141,30 +177,18 @@ async function runLoadCase(spec, programs, options, echo, folder) {
       );
     }
   }
-  for (const { child } of systems) await stop(child);
-  // The access logs of a fast agent fill hundreds of megabytes in a case.
-  rmSync(folder, { recursive: true, force: true });
+  for (const system of systems) await system.stop();
   return runs;
 }
 
-async function runMemoryCase(name, programs, options, echo, folder) {
+async function runMemoryCase(spec, programs, options, folder) {
   const rounds = Math.min(options.rounds, MEMORY_ROUNDS_MAX);
-  const measured = {
-    idle: memory.idle,
-    connections: memory.connections,
-    'connections-used': memory.connectionsUsed,
-    'scale-start': memory.scaleStart,
-    'scale-apply': memory.scaleApply,
-  };
-  // Only Peony has the file registry, and only Peony's data plane is a part that can be run alone.
-  const systems = name.startsWith('scale')
-    ? ['peony']
-    : options.systems.filter((system) => system !== 'relay');
+  const systems = spec.systems.filter((name) => options.systems.includes(name));
   const figures = Object.fromEntries(systems.map((system) => [system, []]));
   for (let round = 0; round < rounds; round += 1) {
     for (const system of systems) {
       const place = join(folder, `${system}-${round}`);
-      const figure = await measured[name](system, programs, echo.port, place);
+      const figure = await spec.measure(system, { programs, folder: place });
       figures[system].push(figure);
       say(`  ${system.padEnd(8)} ${figure.toFixed(2)}`);
     }
@@ -173,27 +197,20 @@ async function runMemoryCase(name, programs, options, echo, folder) {
 }
 
 async function present(programs, results, options) {
-  const load = LOAD_CASES.filter(({ name }) => results.load.has(name));
+  if (results.load.size + results.memory.size === 0)
+    throw new Error('none of these systems takes part in these cases');
   const memoryCases = MEMORY_CASES.filter(({ name }) => results.memory.has(name));
   const all = [...results.load.values()].flatMap((runs) => Object.values(runs).flat());
   const environment = await report.environment(programs, all, options);
 
   const parts = [`Measured on: ${environment}.`];
-  if (load.length > 0) {
-    parts.push(
-      report.table(
-        report.LOAD_HEAD,
-        load.flatMap((spec) => report.loadRows(spec, results.load.get(spec.name))),
-      ),
-    );
+  for (const scenario of SCENARIOS) {
+    const cases = scenario.cases.filter(({ name }) => results.load.has(name));
+    if (cases.length > 0)
+      parts.push(`**${scenario.title}**`, report.loadTable(scenario, cases, results.load));
   }
   if (memoryCases.length > 0) {
-    parts.push(
-      report.table(
-        report.MEMORY_HEAD,
-        memoryCases.map((spec) => report.memoryRow(spec, results.memory.get(spec.name))),
-      ),
-    );
+    parts.push('**Memory and scale**', report.memoryTable(memoryCases, results.memory));
   }
   const text = parts.join('\n\n');
   console.log(`\n${text}`);
@@ -209,8 +226,10 @@ async function present(programs, results, options) {
   if (options['write-docs']) report.writeFigures(join(ROOT, 'docs/benchmarks.md'), text);
 
   const missed = [
-    ...load.filter((spec) => report.isMet(spec, results.load.get(spec.name)) === false),
-    ...memoryCases.filter((spec) => !report.isMemoryMet(spec, results.memory.get(spec.name))),
+    ...LOAD_CASES.filter(({ name }) => results.load.has(name)).filter(
+      (spec) => report.isMet(spec, results.load.get(spec.name)) === false,
+    ),
+    ...memoryCases.filter((spec) => report.isMemoryMet(spec, results.memory.get(spec.name)) === false),
   ];
   if (missed.length > 0) console.log(`\ntargets missed: ${missed.map(({ name }) => name).join(', ')}`);
   if (options.strict && missed.length > 0) process.exitCode = 1;

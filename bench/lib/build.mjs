@@ -1,11 +1,13 @@
 /** Builds what a benchmark runs. Programs that are not sources of this repository go to .cache/bench. */
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isThere, runOnce } from './processes.mjs';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BUILD_MS = 20 * 60_000;
+/** Where daemons are installed, which is not in everybody's PATH. */
+const DAEMON_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
 /** @returns path of the load generator */
 export async function buildMeshload() {
@@ -32,4 +34,11 @@ export async function buildMotanGo() {
 export async function buildPeony() {
   await runOnce('npm', ['run', '--silent', 'build'], { cwd: ROOT, timeoutMs: BUILD_MS });
   return join(ROOT, 'bin/peony');
+}
+
+/** @returns path of the first of `names` that is installed, or null */
+export function installed(...names) {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), ...DAEMON_FOLDERS];
+  const files = names.flatMap((name) => folders.map((folder) => join(folder, name)));
+  return files.find((file) => existsSync(file)) ?? null;
 }

@@ -1,6 +1,6 @@
 /** One run of the load generator, repeated while others use the machine; and medians over rounds. */
 import { runOnce } from './processes.mjs';
-import { LOAD_CPU } from './systems.mjs';
+import { LOAD_CPU, pidsOf } from './systems.mjs';
 
 const REPEATS_MAX = 3;
 const REPEAT_PAUSE_MS = 1500;
@@ -10,7 +10,7 @@ const LOAD_TIMEOUT_EXTRA_MS = 60_000;
  * Loads one system. Of up to three tries the first that nobody disturbed counts, else the least disturbed one.
  * Throws when calls failed: figures of a system that does not answer mean nothing.
  *
- * @param options { seconds, warmupSeconds, foreignMax (percent of one CPU used by others), peers (pids that belong to the run) }
+ * @param options { seconds, warmupSeconds, foreignMax (percent of one CPU used by others), peers (pids of the run beside the system's) }
  */
 export async function measure(meshload, system, spec, options) {
   let best = null;
@@ -24,14 +24,13 @@ export async function measure(meshload, system, spec, options) {
   return best;
 }
 
-async function loadOnce(meshload, { name, child, port }, spec, { seconds, warmupSeconds, peers }) {
-  const pids = peers.filter((pid) => pid !== child.pid);
+async function loadOnce(meshload, { name, children, load }, spec, { seconds, warmupSeconds, peers }) {
   const args = [
-    ...['load', '--target', `127.0.0.1:${port}`, '--cpu', String(LOAD_CPU)],
+    ...['load', '--cpu', String(LOAD_CPU)],
     ...['--duration', String(seconds), '--warmup', String(warmupSeconds)],
-    ...['--watch-pid', String(child.pid), '--peer-pid', pids.join(',')],
+    ...['--watch-pid', pidsOf(children).join(','), '--peer-pid', peers.join(',')],
     ...spec.load,
-    ...spec.extra,
+    ...load,
   ];
   const timeoutMs = (seconds + warmupSeconds) * 1000 + LOAD_TIMEOUT_EXTRA_MS;
   const result = JSON.parse(await runOnce(meshload, args, { timeoutMs }));

@@ -1,6 +1,13 @@
 /** Starting, watching and ending the processes of a benchmark. Whatever was started here is ended with this process. */
 import { execFile, spawn } from 'node:child_process';
-import { createWriteStream, readFileSync } from 'node:fs';
+import {
+  createWriteStream,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { promisify } from 'node:util';
 
@@ -31,6 +38,7 @@ export function start(command, args, { cpu, cwd, logFile }) {
   });
   child.on('error', (error) => log.write(`${error.message}\n`));
   child.logFile = logFile;
+  child.logged = new Promise((resolve) => log.on('close', resolve));
   children.add(child);
   return child;
 }
@@ -70,42 +78,115 @@ export async function isThere(command, ...args) {
   }
 }
 
-/** A port of loopback that is free now. */
-export function freePort() {
+/** Ports of loopback that are free now. They are held together, so that none is given twice. */
+export async function freePorts(count) {
+  const servers = await Promise.all(Array.from({ length: count }, hold));
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+function hold() {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
+    server.listen(0, '127.0.0.1', () => resolve(server));
   });
 }
 
-/** Resolves with the ms it took until `port` accepts; throws when the child ended or the time is over. */
-export async function portOpen(port, child, timeoutMs) {
+/** A port was free when it was chosen, and somebody else took it before the program for which it was meant: choose another. */
+export class PortTaken extends Error {}
+
+/**
+ * Resolves when `child` listens on `port`; throws when it ended or the time is over. That the port accepts is not enough: any
+ * program of the machine may have been given it since it was free, and will be gone when the first call arrives.
+ */
+export async function listening(port, child, timeoutMs) {
   const startedMs = performance.now();
   while (!(await accepts(port))) {
-    if (hasEnded(child))
-      throw new Error(`it ended before it listened:\n${readFileSync(child.logFile, 'utf8').slice(-4000)}`);
+    await requireRunning(child);
     if (performance.now() - startedMs > timeoutMs)
       throw new Error(`it does not listen on ${port} after ${timeoutMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  return performance.now() - startedMs;
+  await requireRunning(child);
+  if (!hasListener(child.pid, port)) throw new PortTaken(`another program listens on ${port}`);
+}
+
+/** Throws with what the child said when it has ended. */
+export async function requireRunning(child) {
+  if (!hasEnded(child)) return;
+  await child.logged;
+  const said = readFileSync(child.logFile, 'utf8').slice(-4000);
+  const text = `it ended:\n${said}`;
+  throw /EADDRINUSE|address already in use/i.test(said) ? new PortTaken(text) : new Error(text);
 }
 
 function accepts(port) {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
-    socket.on('connect', () => resolve(true));
     socket.on('error', () => resolve(false));
-    socket.on('connect', () => socket.destroy());
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
   });
 }
 
+/** Whether one of the process's descriptors is a socket that listens on `port`. */
+function hasListener(pid, port) {
+  const inodes = ['/proc/net/tcp', '/proc/net/tcp6']
+    .filter((file) => existsSync(file))
+    .flatMap((file) => listenerInodes(readFileSync(file, 'utf8'), port));
+  return readdirSync(`/proc/${pid}/fd`).some((fd) => inodes.includes(linkOf(`/proc/${pid}/fd/${fd}`)));
+}
+
+/** Columns of /proc/net/tcp: slot, local address, remote address, state, queues, timer, retransmits, user, timeout, inode. */
+function listenerInodes(table, port) {
+  const [LISTEN, suffix] = ['0A', `:${port.toString(16).toUpperCase().padStart(4, '0')}`];
+  return table
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local, , state]) => state === LISTEN && local.endsWith(suffix))
+    .map((columns) => `socket:[${columns[9]}]`);
+}
+
+function linkOf(file) {
+  try {
+    return readlinkSync(file);
+  } catch {
+    return ''; // closed between the listing and now
+  }
+}
+
+/** The process and all that descend from it: a server's workers work for it. */
+export function family(pid) {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return [
+    pid,
+    ...children
+      .split(' ')
+      .filter(Boolean)
+      .flatMap((child) => family(Number(child))),
+  ];
+}
+
 export function rssKib(pid) {
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
+  return statusKib(pid, 'VmRSS');
+}
+
+/** The most that was resident since `forgetPeakRss`. */
+export function peakRssKib(pid) {
+  return statusKib(pid, 'VmHWM');
+}
+
+export function forgetPeakRss(pid) {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
+
+function statusKib(pid, key) {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(status)[1]);
 }
 
 function hasEnded(child) {

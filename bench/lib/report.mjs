@@ -2,30 +2,35 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { ratio, summary } from './measure.mjs';
-import { isThere, runOnce } from './processes.mjs';
+import { runOnce } from './processes.mjs';
 
 const BEGIN = '<!-- figures: written by `node bench/run.mjs --write-docs`, do not edit by hand -->';
 const END = '<!-- end of figures -->';
 
-/** A line a case and figure: what each system reached, and Peony's share of the others with spread and target. */
-export function loadRows(spec, runs) {
+const NAMES = { peony: 'Peony' };
+
+/** What each system reached, and Peony's share of the others. */
+export function loadTable(scenario, cases, results) {
+  const names = scenario.systems.map((system) => NAMES[system] ?? system);
+  const shares = names.slice(1).map((name) => `Peony / ${name}`);
+  return table(
+    ['case', 'figure', ...names, ...shares],
+    cases.flatMap((spec) => loadRows(spec, scenario.systems, results.get(spec.name))),
+  );
+}
+
+/** A line a figure of a case: what each of `systems` reached, and Peony's share of the others with spread and target. */
+export function loadRows(spec, systems, runs) {
   return spec.figures.map((figure) => {
-    const cells = Object.fromEntries(
-      Object.entries(runs).map(([name, values]) => [
-        name,
-        number(summary(values.map((run) => run[figure.field])).median, figure.digits),
-      ]),
+    const values = systems.map((system) =>
+      runs[system] === undefined
+        ? '-'
+        : number(summary(runs[system].map((run) => run[figure.field])).median, figure.digits),
     );
-    const against = (peer) => compare(spec, figure, peer, runs);
-    return [
-      spec.title,
-      figure.title,
-      cells.peony ?? '-',
-      cells['motan-go'] ?? '-',
-      cells.relay ?? '-',
-      against('motan-go'),
-      against('relay'),
-    ];
+    const shares = systems
+      .filter((system) => system !== 'peony')
+      .map((peer) => compare(spec, figure, peer, runs));
+    return [spec.title, figure.title, ...values, ...shares];
   });
 }
 
@@ -37,28 +42,31 @@ export function isMet(spec, runs) {
   return checks.length === 0 ? null : checks.every(Boolean);
 }
 
-export function memoryRow(spec, results) {
-  const { median, low, high } = summary(results.peony);
-  const met = holds(spec, median) ? 'met' : 'missed';
-  const spread = `${number(median, 1)} (${number(low, 1)} to ${number(high, 1)})`;
+export function memoryTable(cases, results) {
+  return table(
+    ['case', 'unit', 'Peony', 'motan-go', 'target'],
+    cases.map((spec) => memoryRow(spec, results.get(spec.name))),
+  );
+}
+
+function memoryRow(spec, results) {
   const other = results['motan-go'] === undefined ? '-' : number(summary(results['motan-go']).median, 1);
-  return [spec.title, spec.unit, spread, other, `<= ${spec.atMost}: ${met}`];
+  if (results.peony === undefined) return [spec.title, spec.unit, '-', other, `<= ${spec.atMost}`];
+  const { median, low, high } = summary(results.peony);
+  const spread = `${number(median, 1)} (${number(low, 1)} to ${number(high, 1)})`;
+  return [
+    spec.title,
+    spec.unit,
+    spread,
+    other,
+    `<= ${spec.atMost}: ${holds(spec, median) ? 'met' : 'missed'}`,
+  ];
 }
 
+/** Whether Peony met the target; null where it was not measured. */
 export function isMemoryMet(spec, results) {
-  return holds(spec, summary(results.peony).median);
+  return results.peony === undefined ? null : holds(spec, summary(results.peony).median);
 }
-
-export const LOAD_HEAD = [
-  'case',
-  'figure',
-  'Peony',
-  'motan-go',
-  'relay',
-  'Peony / motan-go',
-  'Peony / relay',
-];
-export const MEMORY_HEAD = ['case', 'unit', 'Peony', 'motan-go', 'target'];
 
 /** The same text is read well in a terminal and in Markdown. */
 export function table(head, rows) {
@@ -68,17 +76,13 @@ export function table(head, rows) {
 }
 
 export async function environment(programs, all, options) {
-  const go =
-    programs.motanGo !== null && (await isThere('go', 'version'))
-      ? await runOnce('go', ['env', 'GOVERSION'], { timeoutMs: 10_000 })
-      : 'no Go';
+  const versions = [`Node ${process.versions.node}`];
+  if (programs.motanGo !== null)
+    versions.push(await runOnce('go', ['env', 'GOVERSION'], { timeoutMs: 10_000 }));
   const worst = (field) => Math.max(...all.map((run) => run[field])).toFixed(0);
   const cores = cpus();
   const machine = `${cores[0].model}, ${cores.length} CPUs, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Linux ${/^\d+\.\d+/.exec(release())[0]}`;
-  const parts = [
-    `${machine}; Node ${process.versions.node}, ${go}`,
-    `${options.rounds} rounds of ${options.seconds} s`,
-  ];
+  const parts = [`${machine}; ${versions.join(', ')}`, `${options.rounds} rounds of ${options.seconds} s`];
   if (all.length > 0) {
     parts.push(
       `in the runs that counted at most ${worst('stealPercent')} % of a CPU was stolen and ${worst('foreignPercent')} % used by other programs`,

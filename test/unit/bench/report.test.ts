@@ -11,9 +11,10 @@ interface Spread {
 }
 type Runs = Record<string, Record<string, number>[]>;
 interface Report {
-  loadRows(spec: object, runs: Runs): string[][];
+  loadRows(spec: object, systems: string[], runs: Runs): string[][];
+  loadTable(scenario: object, cases: object[], results: Map<string, Runs>): string;
   isMet(spec: object, runs: Runs): boolean | null;
-  table(head: string[], rows: string[][]): string;
+  isMemoryMet(spec: object, results: Record<string, number[]>): boolean | null;
   writeFigures(file: string, text: string): void;
 }
 interface Measure {
@@ -26,7 +27,12 @@ const report = (await import(`${lib}report.mjs`)) as Report;
 const { summary, ratio } = (await import(`${lib}measure.mjs`)) as Measure;
 
 const RPS = { field: 'rps', title: 'requests/s', digits: 0 };
-const SPEC = { title: 'a case', figures: [RPS], targets: [{ figure: RPS, peer: 'relay', atLeast: 0.5 }] };
+const SPEC = {
+  name: 'one',
+  title: 'a case',
+  figures: [RPS],
+  targets: [{ figure: RPS, peer: 'relay', atLeast: 0.5 }],
+};
 
 test('the summary of an even number of values takes the middle of the two in the middle', () => {
   assert.deepEqual(summary([4, 1, 3, 2]), { median: 2.5, low: 1, high: 4 });
@@ -43,7 +49,9 @@ test('ratios are taken inside a round', () => {
 });
 
 test('a row has medians, ratio with spread, target and whether it is met', () => {
-  const [row] = report.loadRows(SPEC, { peony: [{ rps: 4000 }], relay: [{ rps: 10_000 }] });
+  const runs = { peony: [{ rps: 4000 }], relay: [{ rps: 10_000 }] };
+
+  const [row] = report.loadRows(SPEC, ['peony', 'motan-go', 'relay'], runs);
 
   assert.deepEqual(row, [
     'a case',
@@ -56,9 +64,28 @@ test('a row has medians, ratio with spread, target and whether it is met', () =>
   ]);
 });
 
+test('a table has columns for the systems of its scenario alone', () => {
+  const runs = { peony: [{ rps: 1 }], nginx: [{ rps: 2 }] };
+
+  const [head] = report
+    .loadTable({ systems: ['peony', 'nginx'] }, [SPEC], new Map([['one', runs]]))
+    .split('\n');
+
+  assert.deepEqual(
+    head?.split('|').map((cell) => cell.trim()),
+    ['', 'case', 'figure', 'Peony', 'nginx', 'Peony / nginx', ''],
+  );
+});
+
 test('a target whose peer was not measured is neither met nor missed', () => {
   assert.equal(report.isMet(SPEC, { peony: [{ rps: 4000 }] }), null);
   assert.equal(report.isMet(SPEC, { peony: [{ rps: 5000 }], relay: [{ rps: 10_000 }] }), true);
+});
+
+test('a memory target of a system that was not measured is neither met nor missed', () => {
+  assert.equal(report.isMemoryMet({ atMost: 24 }, { 'motan-go': [128] }), null);
+  assert.equal(report.isMemoryMet({ atMost: 24 }, { peony: [8, 30, 9] }), true);
+  assert.equal(report.isMemoryMet({ atMost: 24 }, { peony: [25] }), false);
 });
 
 test('figures replace only what is between the markers', (t) => {
