@@ -21,6 +21,8 @@ export class ReplyHead {
   /** Metadata as sent to callers, without `M_pt` when it is to be added: owned by data/server. */
   encoded: Buffer | null = null;
   encodedAddress = '';
+  /** Metadata as fields of an HTTP answer: owned by data/server/http. */
+  front: unknown = null;
 
   constructor(metadata: Metadata, exception: MotanException | null) {
     this.metadata = metadata;

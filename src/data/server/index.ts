@@ -1,1 +1,2 @@
+export * from './http/index.js';
 export { MotanServer, type MotanServerDeps } from './motan-server.js';

@@ -2,7 +2,7 @@
  * Status line and fields of an answer as bytes, made once and written many times. Framing is not in here: length, `Connection` and, where
  * the fields have none, `Date` are written with each answer.
  */
-import { isFieldValue, isToken, reasonOf } from '../../../wire/http1/index.js';
+import { httpDate, isFieldValue, isToken, reasonOf } from '../../../wire/http1/index.js';
 
 /** What the listener writes itself, or what means the hop before it. */
 const NOT_FORWARDED = new Set([
@@ -58,4 +58,16 @@ const TEXT_PLAIN = ['Content-Type', 'text/plain; charset=utf-8'];
 /** The front of a short text in words, with more fields where given. */
 export function textFront(status: number, fields: readonly string[] = []): AnswerFront {
   return new AnswerFront(status, [...TEXT_PLAIN, ...fields]);
+}
+
+let dateText = '';
+let dateBytes = Buffer.alloc(0);
+
+/** The field `Date`, as bytes that are made once a second. */
+export function dateField(wallMs: number): Buffer {
+  const text = httpDate(wallMs);
+  if (text === dateText) return dateBytes;
+  dateText = text;
+  dateBytes = Buffer.from(`Date: ${text}\r\n`, 'latin1');
+  return dateBytes;
 }

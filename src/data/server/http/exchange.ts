@@ -12,9 +12,9 @@
 import assert from 'node:assert/strict';
 import { copyBytes, writeInteger } from '../../../base/index.js';
 import type { Call, CallOrigin, Reply } from '../../../core/index.js';
-import { chunkHead, httpDate, type RequestHead } from '../../../wire/http1/index.js';
+import { chunkHead, type RequestHead } from '../../../wire/http1/index.js';
 import { type ByteStream, CHUNK_BYTES } from '../../transport/index.js';
-import { AnswerFront, textFront } from './answer-front.js';
+import { AnswerFront, dateField, textFront } from './answer-front.js';
 import type { RequestMemo } from './request-memo.js';
 import type { RequestTarget } from './request-target.js';
 
@@ -75,12 +75,13 @@ export type Outcome = 'ok' | 'failed' | 'shed';
 /** The connection, as its exchanges see it. */
 export interface ExchangeCarrier {
   readonly stream: ByteStream;
-  readonly isDraining: boolean;
+  /** False when the answer to this exchange is the last of the connection. */
+  mayFollow(exchange: HttpExchange): boolean;
   /** Whether the answer may go out now: all before it have. */
   isFirst(exchange: HttpExchange): boolean;
   /** The exchange reads on, or throws away what it gets. */
   onBodyWanted(exchange: HttpExchange): void;
-  /** Asks for memory that the exchange keeps until it is settled. */
+  /** Asks for memory that the exchange keeps until it is settled; below 0 it gives back. */
   mayGather(bytes: number): boolean;
   pause(): void;
   resume(): void;
@@ -103,7 +104,7 @@ const FRAMING_BYTES_MAX = 160;
 const PIECE_BYTES_MAX = CHUNK_BYTES - 64;
 const BY_REFERENCE_BYTES_MIN = 16 * 1024;
 /** Unwritten bytes of a streamed answer before `write` asks to wait. */
-const STREAM_PENDING_MAX = 512 * 1024;
+export const STREAM_PENDING_MAX = 512 * 1024;
 /** Memory that a body is first given; then it doubles: a length that is only promised costs nothing. */
 const GATHER_BYTES_MIN = 16 * 1024;
 /** Enough for the tag and the size of a serialized argument. */
@@ -162,20 +163,14 @@ export class HttpExchange implements CallOrigin {
   #held: Buffer[] | null = null;
   #heldBytes = 0;
 
-  constructor(
-    carrier: ExchangeCarrier,
-    head: RequestHead,
-    memo: RequestMemo,
-    remoteHost: string,
-    receivedMs: number,
-  ) {
+  constructor(carrier: ExchangeCarrier, head: RequestHead, memo: RequestMemo, remoteHost: string) {
     this.#carrier = carrier;
     this.head = head;
     this.memo = memo;
     this.target = memo.target;
     this.authority = memo.target.authority;
     this.remoteHost = remoteHost;
-    this.receivedMs = receivedMs;
+    this.receivedMs = carrier.stream.loop.nowMs;
     this.#isBodyComplete = head.contentLength <= 0 && !head.isChunked;
   }
 
@@ -254,20 +249,34 @@ export class HttpExchange implements CallOrigin {
     this.#carrier.resume();
   }
 
-  /** Makes the collected body outlive the read buffer. */
-  retainBody(): void {
-    if (this.isBodyOwned) return;
-    this.setBody(Buffer.from(this.body.subarray(this.bodyStart, this.bodyEnd)), 0);
+  /** Makes the collected body outlive the read buffer. False when there is no memory for it: then the exchange is answered. */
+  retainBody(): boolean {
+    if (this.isBodyOwned) return true;
+    return this.replaceBody(Buffer.from(this.body.subarray(this.bodyStart, this.bodyEnd)), 0);
   }
 
-  /** Names memory that holds the collected body and lives as long as the exchange. */
-  setBody(owner: Buffer, start: number): void {
+  /** As `retainBody`, with the copy that the handler has made: the body begins at `start` of `copy`. */
+  replaceBody(copy: Buffer, start: number): boolean {
+    if (!this.#mayGrow(copy.length)) return false;
     const bytes = this.bodyEnd - this.bodyStart;
-    this.body = owner;
+    this.body = copy;
     this.bodyStart = start;
     this.bodyEnd = start + bytes;
     this.bodyView = null;
     this.isBodyOwned = true;
+    return true;
+  }
+
+  /** The body is in other hands now, or is not needed any more: the exchange must not keep it while it waits. */
+  releaseBody(): void {
+    this.body = NO_BYTES;
+    this.bodyStart = 0;
+    this.bodyEnd = 0;
+    this.bodyView = null;
+    this.isBodyOwned = true;
+    this.#gathered = null;
+    if (this.#gatheredBytes > 0) this.#carrier.mayGather(-this.#gatheredBytes);
+    this.#gatheredBytes = 0;
   }
 
   /** Says who gets the reply of the call that is made next with this exchange as its origin. One call at a time. */
@@ -490,13 +499,7 @@ export class HttpExchange implements CallOrigin {
     if (collector !== null) collector.onBodyCollected(this);
     else if (reader !== null) reader.onBodyEnd(this);
     // A view is of no use to whoever looks later.
-    if (!this.isBodyOwned) {
-      this.body = NO_BYTES;
-      this.bodyView = null;
-      this.bodyStart = 0;
-      this.bodyEnd = 0;
-      this.isBodyOwned = true;
-    }
+    if (!this.isBodyOwned) this.releaseBody();
   }
 
   /** It is this answer's turn. */
@@ -561,11 +564,7 @@ export class HttpExchange implements CallOrigin {
       const announced = this.head.contentLength < 0 ? Number.MAX_SAFE_INTEGER : this.head.contentLength;
       const grown = Math.max(needed, GATHER_BYTES_MIN, filled * 2);
       const size = Math.max(needed, Math.min(grown, this.#headroomBytes + announced));
-      if (!this.#carrier.mayGather(size - this.#gatheredBytes)) {
-        this.refuse(503, 'the agent has too many bodies in memory', 'shed', ['Retry-After', '1']);
-        return false;
-      }
-      this.#gatheredBytes = size;
+      if (!this.#mayGrow(size)) return false;
       const larger = Buffer.allocUnsafe(size);
       into?.copy(larger, this.#headroomBytes, this.#headroomBytes, filled);
       into = larger;
@@ -579,8 +578,18 @@ export class HttpExchange implements CallOrigin {
     return true;
   }
 
+  /** Whether the body may take so much memory; if not, the exchange is answered. */
+  #mayGrow(bytes: number): boolean {
+    if (!this.#carrier.mayGather(bytes - this.#gatheredBytes)) {
+      this.refuse(503, 'the agent has too many bodies in memory', 'shed', ['Retry-After', '1']);
+      return false;
+    }
+    this.#gatheredBytes = bytes;
+    return true;
+  }
+
   #mayKeepAlive(): boolean {
-    if (!this.head.keepAlive || this.#carrier.isDraining) return false;
+    if (!this.head.keepAlive || !this.#carrier.mayFollow(this)) return false;
     if (this.#isBodyComplete) return true;
     // Unread bytes must be read before the next head: few and announced ones are. Who waits for 100 may send them or not.
     const isAwaited = this.head.expectsContinue && !this.#hasContinued;
@@ -689,16 +698,4 @@ const SHED_CODES: ReadonlySet<string> = new Set([
 function putBytes(into: Buffer, at: number, bytes: Buffer): number {
   into.set(bytes, at);
   return at + bytes.length;
-}
-
-let dateText = '';
-let dateBytes = NO_BYTES;
-
-/** The field `Date`, as bytes that are made once a second. */
-function dateField(wallMs: number): Buffer {
-  const text = httpDate(wallMs);
-  if (text === dateText) return dateBytes;
-  dateText = text;
-  dateBytes = Buffer.from(`Date: ${text}\r\n`, 'latin1');
-  return dateBytes;
 }
