@@ -146,15 +146,15 @@ async function runScenario(scenario, programs, options, folder, results) {
   for (const spec of cases) {
     say(`${spec.name}: ${scenario.title}, ${spec.title}`);
     const place = join(folder, spec.name);
-    const context = { programs, folder: place, backends: backends.ports };
-    results.set(spec.name, await runLoadCase(scenario, spec, systems, backends.children, context, options));
+    const context = { programs, folder: place, backends: backends.ports, spec };
+    results.set(spec.name, await runLoadCase(scenario, systems, backends.children, context, options));
     // The access logs of a fast agent fill hundreds of megabytes in a case.
     rmSync(place, { recursive: true, force: true });
   }
   await backends.stop();
 }
 
-async function runLoadCase(scenario, spec, names, backends, context, options) {
+async function runLoadCase(scenario, names, backends, context, options) {
   const systems = [];
   for (const name of names) systems.push(await startSystem(scenario, name, context));
   const runs = Object.fromEntries(names.map((name) => [name, []]));
@@ -164,7 +164,7 @@ async function runLoadCase(scenario, spec, names, backends, context, options) {
     for (const system of systems) {
       const others = systems.filter((other) => other !== system).flatMap(({ children }) => children);
       const peers = pidsOf([...backends, ...others]);
-      const run = await measure(context.programs.meshload, system, spec, {
+      const run = await measure(context.programs.meshload, system, context.spec, {
         ...options,
         warmupSeconds,
         peers,

@@ -24,7 +24,7 @@ const MOTAN_GO = 'motan-go';
 /**
  * Starts one system of a scenario and waits until calls through it succeed.
  *
- * @param context { programs, folder, backends }
+ * @param context { programs, folder, backends, spec (the case) }
  * @returns { name, load (options of `meshload load`), children, stop() }
  */
 export async function startSystem(scenario, name, context) {
@@ -116,11 +116,11 @@ export async function startRelay(context, mode, targetPort) {
 }
 
 /** `meshload echo` as a backend. @returns its port */
-export async function startEcho(context, wire) {
+export async function startEcho(context, wire, ...more) {
   const [port] = await freePorts(1);
   await startProgram(context, {
     command: context.programs.meshload,
-    args: ['echo', '--listen', `127.0.0.1:${port}`, '--wire', wire],
+    args: ['echo', '--listen', `127.0.0.1:${port}`, '--wire', wire, ...more],
     cpu: LOAD_CPU,
     port,
   });

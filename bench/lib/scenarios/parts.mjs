@@ -19,6 +19,7 @@ export function closed(name, title, [connections, concurrency, bodyBytes], atLea
   return {
     name,
     title,
+    bodyBytes,
     load: Object.entries(options).flatMap(([key, value]) => [`--${key}`, String(value)]),
     figures: [RPS, CPU],
     targets: Object.entries(atLeast).map(([peer, least]) => ({ figure: RPS, peer, atLeast: least })),
