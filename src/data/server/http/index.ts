@@ -15,3 +15,4 @@ export {
 export { HttpServer, type HttpServerDeps } from './http-server.js';
 export type { RequestMemo } from './request-memo.js';
 export type { RequestTarget } from './request-target.js';
+export { type Catalog, type TypedCallDeps, TypedCalls } from './typed/index.js';
