@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { LegacyDemo } from './legacy.mjs';
 import { freePorts, has, killAll, run, start, stop, stopAll } from './processes.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -24,7 +25,7 @@ interrupted.catch(() => undefined); // told to whoever waits
 
 async function main() {
   const registry = join(folder, 'registry');
-  const [port, managementPort] = await freePorts(2);
+  const [port, managementPort, httpPort] = await freePorts(3);
   const config = join(folder, 'motan.yaml');
 
   say(
@@ -39,7 +40,8 @@ async function main() {
   await peony('check accepts the configuration', 0, ['check', '-c', config, '--strict']);
 
   say('The agent starts, with the command line of motan-go.');
-  const flags = ['-c', config, '-port', `${port}`, '-mport', `${managementPort}`, '-log_dir', folder];
+  const ports = ['-port', `${port}`, '-hport', `${httpPort}`, '-mport', `${managementPort}`];
+  const flags = ['-c', config, ...ports, '-log_dir', folder];
   show('$', `peony ${flags.join(' ')}`);
   const agent = await start('the agent', PEONY, flags, /agent started.*\n/, folder);
   show('', agent.output);
@@ -81,6 +83,21 @@ async function main() {
   expect('the calls of the listener add up', isBalanced(await statusOf(ask)), status.stdout);
   await peony('services are listed', 0, ['services', ...ask], /com\.weibo\.HelloService/);
 
+  const legacy = new LegacyDemo({
+    root: ROOT,
+    folder,
+    registry,
+    peony,
+    say,
+    show,
+    expect,
+    until,
+    statusOf,
+    run: (...words) => race(run(...words)),
+  });
+  await legacy.startBackends();
+  await legacy.call(port, httpPort, ask);
+
   say('The end of the access log.');
   const accessLog = join(folder, 'peony-access.log');
   await until(
@@ -91,8 +108,9 @@ async function main() {
 
   if (keeps) await keepRunning(port, managementPort);
 
-  say('Everything stops: the agent first, then the services.');
+  say('Everything stops: the agents first, then the services.');
   expect('the agent drains and ends with 0', (await stop(agent)) === 0, agent.output);
+  await legacy.stop();
   expect('the first instance ends with 0', (await stop(first)) === 0, first.output);
   expect('the new instance ends with 0', (await stop(third)) === 0, third.output);
 }
@@ -160,11 +178,11 @@ async function statusOf(ask) {
 }
 
 async function nodesAvailable(ask) {
-  return (await statusOf(ask)).clusters[0].endpointsAvailable;
+  return (await statusOf(ask)).clusters.find(({ service }) => service === SERVICE).endpointsAvailable;
 }
 
 async function callsIn(ask) {
-  return (await statusOf(ask)).listeners[0].in;
+  return (await statusOf(ask)).listeners.find(({ name }) => name === 'forward').in;
 }
 
 function isBalanced(status) {
@@ -186,6 +204,7 @@ function configuration(registry) {
   return `motan-agent:
   application: demo
   host: 127.0.0.1
+  httpProxyEnable: true
   runtime_dir: ${join(folder, 'runtime')}
   snapshot_dir: ${join(folder, 'snapshot')}
   pidfile: ${join(folder, 'agent.pid')}
@@ -204,7 +223,7 @@ motan-refer:
     retries: 1
     loadbalance: roundrobin
     filter: accessLog,metrics
-`;
+${LegacyDemo.callerConfiguration('shared')}`;
 }
 
 async function until(what, holds) {

@@ -142,7 +142,9 @@ function clustersText(clusters: AgentStatus['clusters'], nowMs: number): string 
     const nodes = `${endpointsAvailable} of ${endpoints.length} available`;
     const source =
       cluster.source === 'snapshot' ? snapshotText(cluster.snapshotSavedAtMs ?? null, nowMs) : '';
-    rows.push([cluster.service, cluster.group, `${nodes}${available ? '' : ', switched off'}${source}`]);
+    const service =
+      cluster.domain === null ? cluster.service : `${cluster.service} (http://${cluster.domain})`;
+    rows.push([service, cluster.group, `${nodes}${available ? '' : ', switched off'}${source}`]);
     for (const endpoint of endpoints) rows.push([`  ${endpoint.address}`, '', endpointText(endpoint)]);
   }
   return table(['service, nodes', 'group', 'state'], rows, 'none: the configuration has no refers');
