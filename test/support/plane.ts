@@ -21,6 +21,7 @@ import {
   type Logger,
   type MeshState,
   MeshUrl,
+  type ServiceSchemas,
 } from '../../src/core/index.js';
 import { createDataPlane } from '../../src/data/index.js';
 import { realClock, seededRandom, until } from './clock.js';
@@ -64,6 +65,7 @@ export interface MoreParts {
   httpDomains?: readonly HttpDomainState[];
   /** Clusters of the services of `httpDomains`. */
   domainClusters?: readonly ClusterState[];
+  schemas?: ServiceSchemas;
 }
 
 export interface SceneOptions {
@@ -239,7 +241,7 @@ export class Scene {
       clusters: [...clusters, ...(more.domainClusters ?? [])],
       exports: (more.exports ?? []).map(exported),
       httpDomains: more.httpDomains ?? [],
-      schemas: new Map(),
+      schemas: more.schemas ?? new Map(),
       quarantined: [],
     };
     this.plane.apply(state);

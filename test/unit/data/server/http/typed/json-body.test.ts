@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import {
   type Failure,
   Metadata,
   type MethodSchema,
   Reply,
   ReplyHead,
+  VALUE_TYPES,
 } from '../../../../../../src/core/index.js';
 import { answerToJson, encodeArguments } from '../../../../../../src/data/server/http/typed/json-body.js';
 import {
@@ -205,4 +207,35 @@ test('a status without an exception is no value', () => {
 
   assert.ok(!Buffer.isBuffer(cause));
   assert.equal(cause.code, 'E_BAD_EXCEPTION');
+});
+
+test('whatever the body, it becomes arguments that can be read back, or a failure', () => {
+  const types = fc.option(fc.array(fc.constantFrom(...VALUE_TYPES), { maxLength: 3 }), { nil: null });
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.json(),
+    fc.array(fc.jsonValue()).map((value) => JSON.stringify(value)),
+    fc.array(fc.double()).map((values) => `[${values.join()}]`),
+  );
+  fc.assert(
+    fc.property(text, types, (body, args) => {
+      const encoded = encodeArguments(Buffer.from(body), args === null ? null : schema({ args }));
+      if (!Buffer.isBuffer(encoded)) return encoded.code === 'E_BAD_ARGUMENTS';
+      const values = decodeSimpleArguments(encoded);
+      return args === null || values.every(({ type }, at) => type === args[at]);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('whatever a node answers, it becomes JSON or a failure', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 64 }), fc.integer({ min: 0, max: 31 }), (body, serialization) => {
+      const json = answerToJson(reply(Buffer.from(body), serialization), null);
+      if (!Buffer.isBuffer(json)) return json.code === 'E_BAD_ANSWER';
+      JSON.parse(json.toString());
+      return true;
+    }),
+    { numRuns: 3000 },
+  );
 });
