@@ -106,6 +106,8 @@ export function answer(body: Buffer | string, head = 'Content-type: text/html\r\
 export class FcgiPeer {
   readonly socket: net.Socket;
   isClosed = false;
+  /** The other side has said that it sends no more, or is gone. */
+  hasLeft = false;
   readonly closed: Promise<void>;
   #received: Buffer[] = [];
   #onRequest: ((request: ReadRequest) => void) | null = null;
@@ -117,9 +119,13 @@ export class FcgiPeer {
       this.#received.push(bytes);
       this.#look();
     });
+    socket.once('end', () => {
+      this.hasLeft = true;
+    });
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {
         this.isClosed = true;
+        this.hasLeft = true;
         resolve();
       });
     });
@@ -209,7 +215,10 @@ export class ScriptedFcgi {
   #accept(socket: net.Socket): void {
     const peer = new FcgiPeer(socket);
     this.peers.push(peer);
-    this.openMax = Math.max(this.openMax, this.open);
+    // A turn later: the end of the connection before may be told after the beginning of the next.
+    setImmediate(() => {
+      this.openMax = Math.max(this.openMax, this.peers.filter(({ hasLeft }) => !hasLeft).length);
+    });
     socket.on('end', () => socket.end());
     if (this.script !== null) {
       const { script } = this;

@@ -1,0 +1,1 @@
+export { type CgiDeps, createCgiProvider } from './cgi-provider.js';
