@@ -51,13 +51,19 @@ test('arguments with a schema have its types, and keys that begin with $ are dat
     decoded('[5, "NaN", "AAH/", {"$int32": 7}, "9223372036854775807"]', types).map(({ type }) => type),
     ['int32', 'float32', 'bytes', 'map', 'int64'],
   );
-  assert.deepEqual(decoded('[5, 1, "AAH/", {"$int32": 7}, -9223372036854775808]', types)[3], {
-    type: 'map',
-    entries: [
-      [
-        { type: 'string', value: '$int32' },
-        { type: 'int64', value: 7n },
-      ],
+  const [inner] = decoded('[[{"$int32": 7}]]', schema({ args: ['array'] }));
+  assert.deepEqual(inner, {
+    type: 'array',
+    elements: [
+      {
+        type: 'map',
+        entries: [
+          [
+            { type: 'string', value: '$int32' },
+            { type: 'int64', value: 7n },
+          ],
+        ],
+      },
     ],
   });
 });
