@@ -21,4 +21,5 @@ export * from './redact.js';
 export * from './registry.js';
 export * from './reply.js';
 export * from './service-schema.js';
+export * from './target-entry.js';
 export * from './url.js';

@@ -6,6 +6,7 @@
  */
 import type { AgentSettings, HttpSettings } from '../../core/index.js';
 import { isSecretName, MeshUrl } from '../../core/index.js';
+import { readAllowedTargets } from './allowed-targets.js';
 import { expectedText } from './check-keys.js';
 import type { LoadContext } from './context.js';
 import { URL_FIELDS } from './entry.js';
@@ -388,7 +389,11 @@ class AgentReader {
       headTimeoutMs: this.#integer('httpProxyHeaderTimeout', 10_000),
       bodyTimeoutMs: this.#integer('httpProxyBodyTimeout', 30_000),
       idleTimeoutMs: this.#integer('httpProxyIdleTimeout', 75_000),
-      allow: Object.freeze(commaList(this.#text('httpProxyAllow', ''))),
+      allow: readAllowedTargets(
+        commaList(this.#text('httpProxyAllow', '')),
+        this.#node('httpProxyAllow'),
+        this.#context.problems,
+      ),
       metadataAllow: readMetadataNames(
         commaList(this.#text('httpMetadataAllow', '')),
         this.#node('httpMetadataAllow'),

@@ -90,7 +90,7 @@ export const AGENT_KEYS: KeyTable = {
   httpProxyBodyTimeout: integer('longest pause between bytes of a body; new in Peony', 30000, 'ms', 1),
   httpProxyIdleTimeout: integer('life of an idle caller connection; new in Peony', 75000, 'ms', 1),
   httpProxyAllow: list(
-    'targets that CONNECT and requests for unknown hosts may reach: `host`, `host:port`, `*.domain`, a CIDR block, or `*` for all but loopback and link-local addresses. Empty refuses all; new in Peony',
+    'targets that CONNECT and requests for unknown hosts may reach: `host`, `*.domain`, an address or `*`, each with `:port` or for all ports, or a CIDR block. Loopback, link-local, multicast and unspecified addresses need an entry that names just that host or a block inside that range; the ports of the agent itself are always refused. Empty refuses all; new in Peony',
   ),
   httpMetadataAllow: list(
     'request headers that typed calls pass on as metadata, and metadata of answers that come back as headers; new in Peony',
