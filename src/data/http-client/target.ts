@@ -9,6 +9,8 @@ export type HttpTarget =
       readonly port: number;
       /** Name that the certificate must have; null for plain HTTP. */
       readonly tlsName: string | null;
+      /** Asked at each connect in place of the system: gives addresses that were checked before. */
+      readonly lookup?: net.LookupFunction;
     }
   | { readonly path: string };
 
@@ -70,20 +72,21 @@ export function dialTarget(
     });
     return;
   }
-  dialTls(loop, target.host, target.port, target.tlsName, timeoutMs, done);
+  dialTls(loop, target, target.tlsName, timeoutMs, done);
 }
 
 function dialTls(
   loop: IoLoop,
-  host: string,
-  port: number,
+  target: { readonly host: string; readonly port: number; readonly lookup?: net.LookupFunction },
   name: string,
   timeoutMs: number,
   done: (stream: ByteStream | null, trouble: DialTrouble | null) => void,
 ): void {
   // An address is no server name: RFC 6066. The certificate is checked against `host` then.
   const servername = net.isIP(name) === 0 ? { servername: name } : {};
-  const socket = tls.connect({ host, port, ...servername, ALPNProtocols: ['http/1.1'] });
+  const { host, port, lookup } = target;
+  const checked = lookup === undefined ? {} : { lookup };
+  const socket = tls.connect({ host, port, ...checked, ...servername, ALPNProtocols: ['http/1.1'] });
   socket.setNoDelay(true);
   let isSettled = false;
   const settle = (trouble: DialTrouble | null): void => {

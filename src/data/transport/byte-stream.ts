@@ -44,6 +44,8 @@ export abstract class ByteStream implements Flushable, WheelTimer {
   readonly loop: IoLoop;
   owner: StreamOwner | null = null;
   bytesOut = 0;
+  /** Time that the peer has for taking what is being written, which is all or up to WRITE_BYTES_MAX of it. */
+  writeStallMs = WRITE_STALL_MS;
   #isClosed = false;
 
   // Outgoing: whole slices first, then what is in the open chunk behind `#chunkStart`.
@@ -270,7 +272,7 @@ export abstract class ByteStream implements Flushable, WheelTimer {
 
   #beginWaiting(bytes: number): void {
     this.#writingBytes = bytes;
-    this.deadlineMs = this.loop.clock.nowMs() + WRITE_STALL_MS;
+    this.deadlineMs = this.loop.clock.nowMs() + this.writeStallMs;
     this.loop.timers.add(this);
   }
 

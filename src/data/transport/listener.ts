@@ -176,7 +176,9 @@ function answers(path: string): Promise<boolean> {
 /** Streams to a node: connects, then hands the connection on. */
 export function dial(
   loop: IoLoop,
-  target: { readonly host: string; readonly port: number } | { readonly path: string },
+  target:
+    | { readonly host: string; readonly port: number; readonly lookup?: net.LookupFunction }
+    | { readonly path: string },
   timeoutMs: number,
   useRaw: boolean,
   done: (stream: ByteStream | null, error: string | null) => void,

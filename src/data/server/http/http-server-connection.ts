@@ -42,6 +42,8 @@ const LINGER_MS = 1000;
 const QUIET_MS = 100;
 /** One that is never quiet ends after this. */
 const END_MS_MAX = 1000;
+/** A tunnel is closed by its handler when nothing moves; what is in it may stand still for as long. */
+const TUNNEL_STALL_MS = 600_000;
 /** Unwritten answers before reading pauses. */
 const UNSENT_BYTES_PAUSE = 4 * 1024 * 1024;
 /** Unwritten answers before the caller is given up. */
@@ -115,9 +117,11 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
   wheelSlot = -1;
 
   constructor(server: RequestIntake, stream: ByteStream) {
-    const { headBytesMax } = server.state.http!;
+    const { headBytesMax, bodyTimeoutMs } = server.state.http!;
     this.#server = server;
     this.stream = stream;
+    // Answers that stream may be taken slowly, as bodies may come slowly.
+    stream.writeStallMs = bodyTimeoutMs;
     this.#reader = new RequestReader({ ...HTTP1_LIMITS, headBytesMax });
     this.#lastReadMs = stream.loop.nowMs;
     this.#idleSinceMs = stream.loop.nowMs;
@@ -270,6 +274,7 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
     this.#reading = null;
     this.#tunnel = { exchange, peer };
     this.#isBlocked = false;
+    this.stream.writeStallMs = TUNNEL_STALL_MS;
     const early = this.#reader.takeRest();
     if (early.length > 0) this.#early = early;
     // The peer first has to know its tunnel.
