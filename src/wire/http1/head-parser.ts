@@ -41,8 +41,7 @@ export function parseRequest(
     throw bad('a malformed request line', methodEnd - start);
   const targetEnd = skip(bytes, methodEnd + 1, end, TARGET);
   if (targetEnd === end) return null;
-  if (bytes[targetEnd] !== SPACE || targetEnd === methodEnd + 1)
-    throw bad('a malformed request line', targetEnd - start);
+  if (bytes[targetEnd] !== SPACE) throw bad('a malformed request line', targetEnd - start);
   const versionEnd = targetEnd + 1 + VERSION_BYTES;
   if (versionEnd + 2 > end) {
     checkVersionBegins(bytes, targetEnd + 1, end, start);

@@ -12,7 +12,7 @@ const IS_LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
 export class KnownHead<Head> {
   head: Head;
-  /** 0 when the last head was not kept. */
+  /** 0 until a head was small enough to be kept. */
   length = 0;
   #bytes = Buffer.allocUnsafeSlow(0);
   /** Over the same memory. */
@@ -25,10 +25,9 @@ export class KnownHead<Head> {
     this.head = head;
   }
 
-  /** From now on this head, of `bytes[start, end)`. */
+  /** From now on this head, of `bytes[start, end)`; the one before it when this one is too large. */
   set(head: Head, bytes: Buffer, start: number, end: number): void {
     const length = end - start;
-    this.length = 0;
     if (length > KEPT_BYTES_MAX) return;
     if (length > this.#bytes.length) {
       const capacity = Math.min(KEPT_BYTES_MAX, Math.max(BYTES_MIN, 2 * length));

@@ -172,7 +172,6 @@ export abstract class MessageReader<Head extends MessageHead> {
       this.#remember(head, input, at, this.#at);
       return head;
     }
-    if (end - at === headBytesMax) throw this.#tooLarge(input, at, end);
     this.#gather = Buffer.allocUnsafeSlow(Math.min(GATHER_BYTES_MIN, headBytesMax));
     this.#gathered = 0;
     this.#endMatched = 0;

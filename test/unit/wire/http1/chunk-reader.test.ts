@@ -29,6 +29,8 @@ const BAD_CHUNKS: readonly [claim: string, body: string, told: string][] = [
   ['a size with an underscore', '1_0\r\nhello\r\n0\r\n\r\n', ''],
   ['an empty size', '\r\nhello\r\n0\r\n\r\n', ''],
   ['a size of an extension alone', ';a=b\r\nhello\r\n0\r\n\r\n', ''],
+  ['an empty size that ends the body', '\r\n\r\n', ''],
+  ['an extension alone that ends the body', ';a\r\n\r\n', ''],
   ['a size of 16 digits', '0000000000000005\r\nhello\r\n0\r\n\r\n', ''],
   ['a size that overflows 64 bits', '10000000000000005\r\nhello\r\n0\r\n\r\n', ''],
   ['a blank before a size', ' 5\r\nhello\r\n0\r\n\r\n', ''],
@@ -103,9 +105,10 @@ test('trailers of exactly the bound are read, one byte more is refused', () => {
 
 test('chunks of one message say nothing of the next', () => {
   const message = `${HEAD}5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n`;
+  const limits = { ...HTTP1_LIMITS, trailerBytesMax: 10 };
 
   assert.deepEqual(
-    readRequests([latin1(message.repeat(3))]),
+    readRequests([latin1(message.repeat(3))], limits),
     Array(3).fill([HEAD_LINE, '  end "hello"']).flat(),
   );
 });

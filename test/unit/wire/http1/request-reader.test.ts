@@ -195,6 +195,15 @@ test('bytes that cannot begin a request are refused when they come', () => {
     assert.match(readRequests([latin1(bytes)]).at(-1)!, /^error/, bytes);
 });
 
+test('a head in pieces is refused at the first byte that can stand in none', () => {
+  for (const [first, second] of [
+    ['GET / HTTP/1.1\r\nHo', 'st: a\0'],
+    ['GET / HTTP/1.1\r\nHost: a', '\n'],
+    ['GET / HTTP/1.1\r\nHost: a\r', 'X'],
+  ])
+    assert.deepEqual(readRequests([latin1(first!), latin1(second!)]), ['error 400']);
+});
+
 /** Refused with that status however it is cut, and nothing of it is taken for a message. */
 function assertRefused(bytes: Buffer, status: number, told: readonly string[] = []): void {
   for (const pieces of everyCut(bytes)) {
@@ -228,6 +237,11 @@ const BAD_HEADS: readonly [claim: string, bytes: Buffer, status: number][] = [
   ['a field without a colon', get('Host: a\r\nX\r\n'), 400],
   ['two blanks behind the method', get(HOST, 'GET  / HTTP/1.1'), 400],
   ['two blanks behind the target', get(HOST, 'GET /  HTTP/1.1'), 400],
+  ['a request line that another line follows without end', latin1('GET / HTTP/1.1XYHost: a\r\n\r\n'), 400],
+  ['a request line that ends in a carriage return alone', latin1('GET / HTTP/1.1\rXHost: a\r\n\r\n'), 400],
+  ['a carriage return alone before the method', latin1('\rXGET / HTTP/1.1\r\nHost: a\r\n\r\n'), 400],
+  ['an empty method', get(HOST, ' / HTTP/1.1'), 400],
+  ['an empty target', get(HOST, 'GET  HTTP/1.1'), 400],
   ['a tab behind the method', get(HOST, 'GET\t/ HTTP/1.1'), 400],
   ['a tab in the target', get(HOST, 'GET /a\tb HTTP/1.1'), 400],
   ['a blank before the method', get(HOST, ' GET / HTTP/1.1'), 400],
