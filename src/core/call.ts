@@ -45,6 +45,9 @@ export class CallHead {
   encodedSource = '';
   /** Service, method and description as log lines have them: owned by data/filter. */
   logNames: Buffer | null = null;
+  /** What the provider `preparedBy` made of this head: owned by data/provider. */
+  prepared: unknown = null;
+  preparedBy: unknown = null;
 
   constructor(metadata: Metadata, host: string) {
     this.metadata = metadata;

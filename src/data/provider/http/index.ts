@@ -1,0 +1,2 @@
+export type { HttpProviderDeps } from './backend.js';
+export { createHttpProvider, createHttpxProvider } from './http-provider.js';
