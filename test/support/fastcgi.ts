@@ -233,3 +233,39 @@ export class ScriptedFcgi {
     else waiter(peer);
   }
 }
+
+/** Asks a real backend for one page, on a connection of its own; resolves with head and body of its output. */
+export async function askFcgi(
+  target: { port: number } | { path: string },
+  params: Record<string, string>,
+): Promise<string> {
+  const socket = net.connect({ ...target, ...('port' in target ? { host: '127.0.0.1' } : {}) });
+  const pairs = Object.entries(params).map(([name, value]) => {
+    const sizes = Buffer.from([name.length, value.length]); // none of them reaches 128
+    return Buffer.concat([sizes, Buffer.from(name + value, 'latin1')]);
+  });
+  const begin = record(1, Buffer.from([0, 1, 0, 0, 0, 0, 0, 0]));
+  socket.write(Buffer.concat([begin, record(4, Buffer.concat(pairs)), record(4), record(5)]));
+  const chunks: Buffer[] = [];
+  const ended = new Promise<void>((resolve, reject) => {
+    socket.on('data', (bytes) => chunks.push(bytes));
+    socket.once('end', resolve);
+    socket.once('error', reject);
+  });
+  try {
+    await within('the answer of a FastCGI backend', ended);
+  } finally {
+    socket.destroy();
+  }
+  return readOutput(Buffer.concat(chunks));
+}
+
+function readOutput(bytes: Buffer): string {
+  let output = '';
+  for (let at = 0; at + 8 <= bytes.length; ) {
+    const size = bytes.readUInt16BE(at + 4);
+    if (bytes[at + 1] === 6) output += bytes.toString('latin1', at + 8, at + 8 + size);
+    at += 8 + size + bytes[at + 6]!;
+  }
+  return output;
+}
