@@ -154,13 +154,13 @@ export interface RawAnswer {
 export class RawCaller {
   readonly socket: net.Socket;
   readonly #ended: Promise<void>;
-  received = Buffer.alloc(0);
+  #pieces: Buffer[] = [];
   isEnded = false;
 
   private constructor(socket: net.Socket) {
     this.socket = socket;
     socket.on('data', (bytes: Buffer) => {
-      this.received = Buffer.concat([this.received, bytes]);
+      this.#pieces.push(bytes);
     });
     this.#ended = new Promise((resolve) => {
       const end = (): void => {
@@ -171,6 +171,12 @@ export class RawCaller {
       socket.once('close', end);
       socket.on('error', end);
     });
+  }
+
+  /** What was received and not taken. */
+  get received(): Buffer {
+    if (this.#pieces.length !== 1) this.#pieces = [Buffer.concat(this.#pieces)];
+    return this.#pieces[0]!;
   }
 
   static connect(target: net.NetConnectOpts): Promise<RawCaller> {
@@ -210,9 +216,10 @@ export class RawCaller {
   }
 
   #take(method: string): RawAnswer | null {
-    const headEnd = this.received.indexOf('\r\n\r\n');
+    const received = this.received;
+    const headEnd = received.indexOf('\r\n\r\n');
     if (headEnd < 0) return null;
-    const head = this.received.toString('latin1', 0, headEnd);
+    const head = received.toString('latin1', 0, headEnd);
     const [line, ...rest] = head.split('\r\n');
     const fields = new Map<string, string>();
     for (const field of rest) {
@@ -223,7 +230,7 @@ export class RawCaller {
     const status = Number(line!.split(' ')[1]);
     const found = this.#bodyFrom(headEnd + 4, status, fields, method);
     if (found === null) return null;
-    this.received = this.received.subarray(found.end);
+    this.#pieces = [received.subarray(found.end)];
     return { status, head, fields, body: found.body };
   }
 

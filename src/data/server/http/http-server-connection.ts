@@ -84,6 +84,8 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
   #bodyBytes = 0;
   /** Of a request that has to wait for those before it. */
   #heldHead: RequestHead | null = null;
+  /** From a CONNECT on what comes is for the tunnel that it may open. */
+  #isConnecting = false;
   #tunnel: OpenTunnel | null = null;
   /** What was read behind the head of a CONNECT. */
   #early: Buffer | null = null;
@@ -378,7 +380,7 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
   #readMessages(): boolean {
     const reader = this.#reader;
     while (this.#phase === 'open') {
-      if (this.#pauses > 0 || this.#tunnel !== null) return false;
+      if (this.#pauses > 0 || this.#isConnecting) return false;
       if (this.#heldHead !== null) {
         if (!this.#mayBegin(this.#heldHead)) return false;
         const head = this.#heldHead;
@@ -425,6 +427,7 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
     this.#exchanges.push(exchange);
     this.#reading = exchange;
     this.#bodyBytes = 0;
+    this.#isConnecting = head.method === 'CONNECT';
     if (head.contentLength > bodyBytesMax) exchange.refuse(413, tooLarge(bodyBytesMax));
     else server.carry(exchange);
   }
