@@ -229,7 +229,7 @@ function checkTarget(head: RequestHead): void {
 }
 
 /**
- * motan-go 1.1 (fasthttp) writes `Transfer-Encoding: identity` into the block of an answer without known length, answers to HEAD
+ * motan-go 1.2.0 (fasthttp 1.2.0) writes `Transfer-Encoding: identity` into the block of an answer without known length, answers to HEAD
  * among them. In a block it says nothing: the body has come.
  */
 function withoutIdentity(fields: string[]): string[] {

@@ -72,8 +72,8 @@ export function normalizePath(decoded: string): string {
   return `/${kept.join('/')}${isFolder ? '/' : ''}`;
 }
 
-/** What stands in a path as it is, as in Go: letters, digits, `-_.~` and what may separate inside of one. */
-const PATH_ESCAPED = /[^-_.~$&+,/:;=@0-9A-Za-z]/g;
+/** All but what RFC 3986 lets stand in a path, as fasthttp has it. */
+const PATH_ESCAPED = /[^-_.~!$&'()*+,/:;=@0-9A-Za-z]/g;
 const QUERY_ESCAPED = /[^-_.~0-9A-Za-z]/g;
 
 /** A decoded path as a target has it: a blank is %20, `?` %3F, `%` %25. Latin1 in, ASCII out. */

@@ -68,11 +68,13 @@ test('a normalised path stays as it is and has no part that goes up', () => {
   );
 });
 
-test('a path is encoded as Go encodes it', () => {
+test('a path is encoded as fasthttp encodes it', () => {
   assert.equal(encodePath('/a b?c#d%20'), '/a%20b%3Fc%23d%2520');
   assert.equal(encodePath('/{id}'), '/%7Bid%7D');
   assert.equal(encodePath('/\xe4\r\n\x7f'), '/%E4%0D%0A%7F');
-  assert.equal(encodePath('/-_.~$&+,:;=@azAZ09'), '/-_.~$&+,:;=@azAZ09');
+  const plain = "/-_.~!$&'()*+,:;=@azAZ09";
+  assert.equal(encodePath(plain), plain);
+  assert.equal(encodePath('/"<>[\\]^`{|}'), '/%22%3C%3E%5B%5C%5D%5E%60%7B%7C%7D');
 });
 
 test('an encoded path decodes to what it was', () => {
