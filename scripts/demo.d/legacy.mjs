@@ -43,6 +43,11 @@ export class LegacyDemo {
     registry: ${registry}
     requestTimeout: 3000
     filter: accessLog,metrics
+service-schema:
+  ${PAGE}:
+    greet: {args: [stringMap], returns: json}
+  ${HELLO}:
+    /hello: {args: [stringMap], returns: json}
 http-client:
   page:
     domain: ${PAGE_DOMAIN}
@@ -80,7 +85,7 @@ http-locations:
     writeFileSync(config, text);
     show(config, text);
     const peony = join(root, 'bin/peony');
-    const flags = ['-c', config, '-port', `${port}`, '-mport', `${managementPort}`];
+    const flags = ['-c', config, '-port', `${port}`, '-mport', `${managementPort}`, '-localIP', '127.0.0.1'];
     show('$', `peony ${flags.join(' ')}`);
     this.#exporter = await start('the exporting agent', peony, flags, /agent started.*\n/, folder);
     show('', this.#exporter.output);
@@ -105,7 +110,7 @@ http-locations:
           .every(({ endpointsAvailable }) => endpointsAvailable === 1),
       );
     });
-    const call = ['call', '--port', `${port}`];
+    const call = ['call', '--raw', '--port', `${port}`];
     if (this.#fpm !== null) {
       say('The PHP page, called by Motan2: arguments come as POST parameters.');
       await peony(
@@ -142,7 +147,7 @@ http-locations:
     await this.#curl('it answers the bridge', httpPort, bridge, /by-bridge/, {});
 
     say('What both agents tell of it.');
-    await peony('the calling agent shows its HTTP port', 0, ['status', ...ask], /^http +127\.0\.0\.1/m);
+    await peony('the calling agent shows its HTTP port', 0, ['status', ...ask], /^ *http +127\.0\.0\.1/m);
     const shown = await peony(
       'the exporting agent shows its services',
       0,

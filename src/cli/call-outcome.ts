@@ -156,6 +156,14 @@ export const describe = {
     return `${lines.map(printable).join('\n')}\n`;
   },
 
+  /** Text and bytes alone, nothing behind them; other values as `value`. */
+  raw(outcome: Extract<CallOutcome, { outcome: 'ok' }>): string | Buffer {
+    const { value } = outcome;
+    if (typeof value === 'string') return value;
+    const isBytes = typeof value === 'object' && value !== null && '$bytes' in value;
+    return isBytes ? Buffer.from(String(value.$bytes), 'base64') : `${describe.value(outcome)}\n`;
+  },
+
   value(outcome: Extract<CallOutcome, { outcome: 'ok' }>): string {
     return JSON.stringify(outcome.value);
   },

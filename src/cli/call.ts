@@ -43,6 +43,7 @@ export interface CallOptions {
   /** ms between the answer to one call and the next call. */
   readonly interval: number;
   readonly typed?: boolean;
+  readonly raw?: boolean;
   readonly verbose?: boolean;
   readonly json?: boolean;
 }
@@ -71,6 +72,7 @@ export function addCallCommand(program: Command, io: CliIo = processIo): void {
     .option('--repeat <times>', 'call so often, one after the other, and print a summary', parseCount, 1)
     .option('--interval <ms>', 'pause between repeated calls', parseMs, 0)
     .option('--typed', 'print the answer with the types of the wire, for example {"$int32": 5}')
+    .option('-r, --raw', 'print text and bytes as they are, without JSON around them')
     .option('-v, --verbose', 'show metadata, sizes, serialization, time and node on stderr')
     .option('--json', 'print one JSON object: outcome, value or exception, node, time, sizes, metadata')
     .addHelpText('after', HELP)
@@ -125,7 +127,7 @@ function print(outcome: CallOutcome, options: CallOptions, io: CliIo): void {
   }
   if (options.verbose) io.error(describe.answer(outcome));
   if (outcome.outcome === 'ok') {
-    io.out(`${describe.value(outcome)}\n`);
+    io.out(options.raw ? describe.raw(outcome) : `${describe.value(outcome)}\n`);
     if (outcome.note !== undefined) io.error(`${outcome.note}\n`);
   } else {
     io.error(`${printable(describe.trouble(outcome))}\n`);

@@ -11,7 +11,7 @@ export const EXIT_NO_AGENT = 3;
 
 /** Where a command writes and what it ends with; the process outside of tests. */
 export interface CliIo {
-  out(text: string): void;
+  out(text: string | Buffer): void;
   error(text: string): void;
   setExitCode(code: number): void;
 }

@@ -174,11 +174,16 @@ function exportsText(exports: readonly ExportReport[]): string {
   return table(['service', 'group', 'port', 'backend', 'state'], rows, 'none: the configuration offers none');
 }
 
+/** Of what a backend tells of itself, the part that explains why calls wait; `--json` has all. */
+const SHOWN_DETAILS = ['active processes', 'listen queue', 'max children reached', 'slow requests'];
+
 function exportText({ isHealthy, healthTrouble, backend }: ExportReport): string {
   const { inFlight, queued, refused, connections, connectionsMax, lastError } = backend;
   const bound = connectionsMax === 0 ? '' : ` of ${connectionsMax}`;
   const load = `${connections}${bound} connections, ${inFlight} in flight, ${queued} queued, ${refused} refused`;
-  const details = Object.entries(backend.details).map(([name, value]) => `, ${name} ${value}`);
+  const details = SHOWN_DETAILS.flatMap((name) =>
+    name in backend.details ? [`, ${name} ${backend.details[name]}`] : [],
+  );
   const trouble = lastError === null ? '' : `, last trouble: ${lastError}`;
   const text = `${load}${details.join('')}${trouble}`;
   return isHealthy ? text : `NOT HEALTHY: ${healthTrouble ?? 'failed its checks'}; ${text}`;

@@ -20,11 +20,14 @@ export const VALUE_TYPES = [
 
 export type ValueType = (typeof VALUE_TYPES)[number];
 
+/** What an answer may be besides: text or bytes that hold JSON, as PHP pages and HTTP services answer it. */
+export type AnswerType = ValueType | 'json';
+
 export interface MethodSchema {
   /** One type for each argument; null when arguments are taken as they come. */
   readonly args: readonly ValueType[] | null;
   /** Null when nothing is known of the answer. */
-  readonly returns: ValueType | null;
+  readonly returns: AnswerType | null;
   /** Method description `M_md`, which Java needs to tell overloads apart; empty for none. */
   readonly desc: string;
   /** For people; empty for none. */

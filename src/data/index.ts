@@ -7,6 +7,7 @@ import {
   AgentError,
   type Call,
   type Clock,
+  type ClusterState,
   type DataPlane,
   type DataPlaneReport,
   type EndpointFactory,
@@ -25,8 +26,8 @@ import { DialQueue, MotanEndpoint } from './endpoint/index.js';
 import { Export, type ExportDeps } from './export/index.js';
 import { AccessLogWriter, CallCounters, chainBuilder, filterTable } from './filter/index.js';
 import { createProvider, META_SERVICE, MetaService, type ProviderDeps } from './provider/index.js';
-import { ExportTable, RouteTable } from './route/index.js';
-import { MotanServer } from './server/index.js';
+import { DomainTable, ExportTable, LocationTable, RouteTable } from './route/index.js';
+import { HttpServer, MotanServer, TypedCalls } from './server/index.js';
 import { IoLoop, rawStreamsWork } from './transport/index.js';
 
 export { haStrategies, loadBalancers } from './cluster/index.js';
@@ -81,6 +82,7 @@ class MotanDataPlane implements DataPlane {
   /** By `referId`. */
   #clusters = new Map<string, Cluster>();
   #routes = new RouteTable<Cluster>(0, []);
+  #domains = new DomainTable([], { targetOf: () => undefined, matcherOf: () => new LocationTable([]) });
   #exports = new Map<string, Export>();
   /** By name of the listener. */
   #exportTables = new Map<string, ExportTable<Export>>();
@@ -105,7 +107,11 @@ class MotanDataPlane implements DataPlane {
       loop,
       logger,
       useRaw,
-      locationsOf: () => null,
+      targetOf: ({ url, locations, httpMethods }) => ({
+        url,
+        locations: locations.length === 0 ? null : new LocationTable(locations),
+        httpMethods,
+      }),
       createEndpoint: (cluster, endpoint) =>
         new MotanEndpoint(cluster, endpoint, { ...endpointDeps, isBackend: true }),
     };
@@ -128,7 +134,8 @@ class MotanDataPlane implements DataPlane {
     this.#state = state;
     this.#loop.tick();
     if (before?.exports !== state.exports) this.#applyExports(state.exports);
-    if (before?.clusters !== state.clusters) this.#applyClusters(state);
+    const isSameSet = before?.clusters === state.clusters || this.#applyClusters(state.clusters);
+    if (!isSameSet || before?.httpDomains !== state.httpDomains) this.#applyRoutes(state);
   }
 
   async listen(kinds: readonly ListenerState['kind'][] = ['export', 'forward', 'http']): Promise<void> {
@@ -184,16 +191,44 @@ class MotanDataPlane implements DataPlane {
   }
 
   #createServer(listener: ListenerState): Server {
-    const route =
-      listener.kind === 'export'
-        ? (call: Call) => this.#routeExport(listener.name, call)
-        : (call: Call) => this.#route(call);
-    return new MotanServer(listener, {
+    const { logger, descriptorsMax } = this.#options;
+    const deps = {
+      loop: this.#loop,
+      logger,
+      useRaw: this.#useRaw,
+      connectionsMax: Math.max(64, descriptorsMax - DESCRIPTORS_RESERVED),
+    };
+    const route = (call: Call): void => this.#route(call);
+    switch (listener.kind) {
+      case 'forward':
+        return new MotanServer(listener, { ...deps, route });
+      case 'export':
+        return new MotanServer(listener, {
+          ...deps,
+          route: (call) => this.#routeExport(listener.name, call),
+        });
+      case 'http':
+        return new HttpServer(listener, {
+          ...deps,
+          routeRpc: route,
+          domains: (host) => this.#domains.find(host),
+          typedCalls: this.#typedCalls(listener),
+          directProxy: null,
+          connect: null,
+        });
+    }
+  }
+
+  #typedCalls(listener: ListenerState): TypedCalls {
+    return new TypedCalls({
       loop: this.#loop,
       logger: this.#options.logger,
-      useRaw: this.#useRaw,
-      connectionsMax: Math.max(64, this.#options.descriptorsMax - DESCRIPTORS_RESERVED),
-      route,
+      random: this.#options.random,
+      settings: listener.http!,
+      frameBytesMax: listener.frameBytesMax,
+      routeRpc: (call) => this.#route(call),
+      mesh: () => this.#state,
+      report: () => this.report(),
     });
   }
 
@@ -222,12 +257,12 @@ class MotanDataPlane implements DataPlane {
     else call.origin.onReply(call, failed(target));
   }
 
-  #applyClusters(state: MeshState): void {
+  /** True when the set of clusters is the same and only their contents changed. */
+  #applyClusters(states: readonly ClusterState[]): boolean {
     const before = this.#clusters;
     const after = new Map<string, Cluster>();
-    // Only a change of the set, not of what is in it, needs new routes.
-    let isSameSet = before.size === state.clusters.length;
-    for (const cluster of state.clusters) {
+    let isSameSet = before.size === states.length;
+    for (const cluster of states) {
       const known = before.get(cluster.referId);
       if (known === undefined) {
         isSameSet = false;
@@ -243,10 +278,17 @@ class MotanDataPlane implements DataPlane {
     }
     for (const gone of before.values()) gone.close();
     this.#clusters = after;
-    if (isSameSet) return;
+    return isSameSet;
+  }
+
+  #applyRoutes(state: MeshState): void {
     this.#routeNumber += 1;
-    const refers = [...after.values()].filter((cluster) => cluster.state.domain === null);
+    const refers = [...this.#clusters.values()].filter((cluster) => cluster.state.domain === null);
     this.#routes = new RouteTable(this.#routeNumber, refers);
+    this.#domains = new DomainTable(state.httpDomains, {
+      targetOf: (referId) => this.#clusters.get(referId),
+      matcherOf: (locations) => new LocationTable(locations),
+    });
   }
 
   #applyExports(states: readonly ExportState[]): void {

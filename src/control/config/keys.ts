@@ -301,7 +301,9 @@ export const SCHEMA_KEYS: KeyTable = {
   args: list(
     'list of types, one for each argument; `[]` for none; without it arguments are taken as they come',
   ),
-  returns: string('type of the answer'),
+  returns: string(
+    'type of the answer; `json` for text or bytes that hold JSON, which then come back as they are',
+  ),
   desc: string('method description `M_md` in one line: Java types joined by commas'),
   description: string('text for people'),
 };

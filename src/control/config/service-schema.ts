@@ -2,7 +2,13 @@
  * Section `service-schema`: service path to method to the types of its arguments and answer. New in Peony, so unknown keys are
  * errors. A method that has one is left out alone: calls of it are then taken as they come.
  */
-import { type MethodSchema, type ServiceSchemas, VALUE_TYPES, type ValueType } from '../../core/index.js';
+import {
+  type AnswerType,
+  type MethodSchema,
+  type ServiceSchemas,
+  VALUE_TYPES,
+  type ValueType,
+} from '../../core/index.js';
 import type { LoadContext } from './context.js';
 import { sectionOf } from './entry.js';
 import { SCHEMA_KEYS } from './keys.js';
@@ -107,7 +113,7 @@ class MethodReader {
     const returns = this.#node.get('returns');
     const schema = {
       args,
-      returns: returns === undefined || isBlank(returns) ? null : this.#type(returns, `${this.#key}.returns`),
+      returns: returns === undefined || isBlank(returns) ? null : this.#answerType(returns),
       desc: this.#text('desc'),
       description: this.#text('description'),
     };
@@ -134,6 +140,11 @@ class MethodReader {
     }
     const types = node.items.map((item, index) => this.#type(item, `${key}[${index}]`));
     return Object.freeze(types.filter((type) => type !== null));
+  }
+
+  #answerType(node: ConfigNode): AnswerType | null {
+    if (node.kind === 'scalar' && node.value === 'json') return 'json';
+    return this.#type(node, `${this.#key}.returns`);
   }
 
   #type(node: ConfigNode, key: string): ValueType | null {

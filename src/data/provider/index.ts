@@ -1,13 +1,14 @@
 /** The providers by the name that `provider` of a service takes. */
-import type { ExportState, LocationMatcher, Logger, Provider } from '../../core/index.js';
+import type { ExportState, Logger, Provider, ProviderTarget } from '../../core/index.js';
+import { createCgiProvider } from './cgi/index.js';
+import { createHttpProvider, createHttpxProvider } from './http/index.js';
 import { ReverseProxy, type ReverseProxyDeps } from './motan/reverse-proxy.js';
 
 export { META_SERVICE, MetaService } from './meta-service.js';
 
 export interface ProviderDeps extends ReverseProxyDeps {
   readonly logger: Logger;
-  /** Null when the service's domain has no location. */
-  readonly locationsOf: (state: ExportState) => LocationMatcher | null;
+  readonly targetOf: (state: ExportState) => ProviderTarget;
 }
 
 type ProviderFactory = (state: ExportState, deps: ProviderDeps) => Provider;
@@ -17,6 +18,9 @@ const reverseProxy: ProviderFactory = (state, deps) => new ReverseProxy(state, d
 export const providers = {
   motan2: reverseProxy,
   motan: reverseProxy,
+  http: (state, deps) => createHttpProvider(deps.targetOf(state), deps),
+  httpx: (state, deps) => createHttpxProvider(deps.targetOf(state), deps),
+  cgi: (state, deps) => createCgiProvider(deps.targetOf(state), deps),
 } satisfies Record<string, ProviderFactory>;
 
 /** Throws when there is no such provider: the configuration was checked. */

@@ -1,9 +1,9 @@
 /** Configuration may not read the tables of the planes, so it has the names of what is built a second time. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BUILT_NAMES, KNOWN_NAMES, REGISTRY_ALIASES } from '../../../src/control/config/index.js';
+import { BUILT_NAMES, KNOWN_NAMES, PROVIDERS, REGISTRY_ALIASES } from '../../../src/control/config/index.js';
 import { registries, registryAliases, UNSUPPORTED_PROTOCOLS } from '../../../src/control/registry/index.js';
-import { filters, haStrategies, loadBalancers } from '../../../src/data/index.js';
+import { filters, haStrategies, loadBalancers, providers } from '../../../src/data/index.js';
 
 const TABLES = { filters, loadBalancers, haStrategies, registries };
 
@@ -14,6 +14,11 @@ for (const [kind, table] of Object.entries(TABLES)) {
     assert.deepEqual([...built].sort(), Object.keys(table).sort());
   });
 }
+
+test('every provider that configuration takes is in the table', () => {
+  // `default` is embedded code, which an agent alone has not.
+  assert.deepEqual(Object.keys(providers).sort(), PROVIDERS.filter((name) => name !== 'default').sort());
+});
 
 test('what is built is legal', () => {
   for (const kind of Object.keys(KNOWN_NAMES) as (keyof typeof KNOWN_NAMES)[]) {

@@ -5,7 +5,7 @@ import { CallSummary, describe, exitCodeOf, isAgentMade, outcomeOf } from '../..
 import type { CallAnswer } from '../../../src/cli/motan-client.js';
 import { Metadata } from '../../../src/core/index.js';
 import { exceptionText } from '../../../src/wire/motan2/index.js';
-import { encodeSimple, SIMPLE } from '../../../src/wire/serialization/index.js';
+import { encodeSimple, SIMPLE, type SimpleValue } from '../../../src/wire/serialization/index.js';
 
 const BREEZE_OR_OTHER = 5;
 
@@ -32,6 +32,18 @@ function exception(code: number, type: number, fields: Partial<CallAnswer> = {})
 test('a value is plain JSON, or typed when asked for', () => {
   assert.equal(Reflect.get(outcomeOf(answer(), false), 'value'), 5);
   assert.deepEqual(Reflect.get(outcomeOf(answer(), true), 'value'), { $int32: 5 });
+});
+
+test('text and bytes are shown raw as they are, other values as JSON', () => {
+  const raw = (value: SimpleValue): string | Buffer => {
+    const outcome = outcomeOf(answer({ body: encodeSimple(value) }), false);
+    assert.equal(outcome.outcome, 'ok');
+    return describe.raw(outcome as Extract<typeof outcome, { outcome: 'ok' }>);
+  };
+
+  assert.equal(raw({ type: 'string', value: 'a\nb' }), 'a\nb');
+  assert.deepEqual(raw({ type: 'bytes', value: Buffer.from([0, 255]) }), Buffer.from([0, 255]));
+  assert.equal(raw({ type: 'int32', value: 5 }), '5\n');
 });
 
 test('the node is the one that the agent names', () => {

@@ -6,8 +6,8 @@ export class RecordingIo implements CliIo {
   stderr = '';
   exitCode: number | null = null;
 
-  out(text: string): void {
-    this.stdout += text;
+  out(text: string | Buffer): void {
+    this.stdout += text.toString();
   }
 
   error(text: string): void {

@@ -35,6 +35,7 @@ test('a schema has the types of arguments and answer, the description for Java a
   com.x.Echo:
     hello: {args: [string, int32, "null", null], returns: stringMap, desc: "java.lang.String,int", description: Greets.}
     ping: {args: [], returns: null}
+    page: {returns: json}
     any: {}
     blank: {args: , returns: , desc: ~}
 `);
@@ -48,6 +49,7 @@ test('a schema has the types of arguments and answer, the description for Java a
     description: 'Greets.',
   });
   assert.deepEqual(methods.get('ping'), { args: [], returns: 'null', desc: '', description: '' });
+  assert.equal(methods.get('page')?.returns, 'json');
   const unknown = { args: null, returns: null, desc: '', description: '' };
   assert.deepEqual(methods.get('any'), unknown);
   assert.deepEqual(methods.get('blank'), unknown);

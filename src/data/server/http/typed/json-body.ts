@@ -106,7 +106,11 @@ function toJson(reply: Reply, schema: MethodSchema | null): string | Failure {
   const body = reply.bytes.subarray(reply.bodyStart, reply.bodyEnd);
   if (body.length === 0) return 'null'; // a void answer
   const serialization = reply.serialization >> 3;
-  if (serialization === SIMPLE) return JSON.stringify(plainJson(decodeSimpleValue(body), schema));
+  if (serialization === SIMPLE) {
+    const value = decodeSimpleValue(body);
+    const json = schema?.returns === 'json' ? heldJson(value) : null;
+    return json === null ? JSON.stringify(plainJson(value, schema)) : promisedJson(json);
+  }
   if (serialization === BREEZE) {
     const [value, another] = decodeBreezeArguments(body);
     if (another !== undefined) throw new ProtocolError('more than one value');
@@ -121,6 +125,22 @@ function toJson(reply: Reply, schema: MethodSchema | null): string | Failure {
 function plainJson(value: SimpleValue, schema: MethodSchema | null): unknown {
   if (value.type === 'bytes' && schema?.returns === 'bytes') return value.value.toString('base64');
   return simpleToJson(value);
+}
+
+/** The bytes of a value that is to be JSON itself; null for a value that is none of text and bytes, which stays as it is. */
+function heldJson(value: SimpleValue): Buffer | null {
+  if (value.type === 'bytes') return value.value;
+  if (value.type !== 'string') return null;
+  return Buffer.isBuffer(value.value) ? value.value : Buffer.from(value.value);
+}
+
+function promisedJson(body: Buffer): string | Failure {
+  try {
+    return checkedJson(body);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return failure('E_BAD_ANSWER', `the answer is not the JSON that its schema promises: ${error.message}`);
+  }
 }
 
 function checkedJson(body: Buffer): string {

@@ -2,7 +2,7 @@
  * `GET /v1/openapi.json`: an OpenAPI 3.1 document of what the configuration knows. Methods with a schema have paths of their own; every service that
  * can be called has one for any method, and one path takes any service. `x-tables` holds the tables that problems point into.
  */
-import { failureCodes, type MeshState, type MethodSchema, VALUE_TYPES } from '../../../../core/index.js';
+import { failureCodes, type MeshState, type MethodSchema } from '../../../../core/index.js';
 import { EXCEPTION_STATUSES } from './exception-status.js';
 import { PROBLEM_TYPE } from './problem.js';
 import { encodeSegment } from './segment.js';
@@ -150,7 +150,7 @@ function problemStatuses(): number[] {
 
 function components(): Json {
   const named = (prefix: string, schemas: Readonly<Record<string, Json>>): [string, Json][] =>
-    VALUE_TYPES.map((type) => [`${prefix}.${type}`, schemas[type]!]);
+    Object.entries(schemas).map(([type, schema]) => [`${prefix}.${type}`, schema]);
   return {
     parameters: {
       service: pathParameter('service', 'Path of a refer; a / in it is written %2F'),

@@ -1,5 +1,5 @@
 /** The types of `simple` as JSON Schema: what `from-json.ts` takes for an argument, and what `to-json.ts` makes of a value. */
-import type { ValueType } from '../../../../core/index.js';
+import type { AnswerType, ValueType } from '../../../../core/index.js';
 
 type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -33,8 +33,9 @@ export const ARGUMENT_SCHEMAS: Readonly<Record<ValueType, JsonSchema>> = {
 
 const TEXT_OR_BYTES = { anyOf: [STRING, only('$text', BASE64)] };
 
-export const ANSWER_SCHEMAS: Readonly<Record<ValueType, JsonSchema>> = {
+export const ANSWER_SCHEMAS: Readonly<Record<AnswerType, JsonSchema>> = {
   ...PLAIN,
+  json: {},
   string: TEXT_OR_BYTES,
   int64: {
     description: 'Beyond 2^53 the digits as a string.',

@@ -172,6 +172,25 @@ test('values come back as JSON: integers exact, bytes as base64', () => {
   assert.equal(json({ type: 'null' }), null);
 });
 
+test('text and bytes that hold JSON come back as that JSON where the schema says so', () => {
+  const page = schema({ returns: 'json' });
+
+  assert.deepEqual(json({ type: 'string', value: '{"a": [1]}' }, page), { a: [1] });
+  assert.deepEqual(json({ type: 'bytes', value: Buffer.from('"ü"') }, page), 'ü');
+  assert.equal(json({ type: 'int32', value: 7 }, page), 7);
+});
+
+test('a page that breaks the promise of JSON is told as a bad answer', () => {
+  const page = schema({ returns: 'json' });
+
+  for (const value of [Buffer.from('<html>'), Buffer.from([0x22, 0xff, 0x22])]) {
+    const told = answerToJson(reply(encodeSimple({ type: 'bytes', value }), 6), page);
+    assert.ok(!Buffer.isBuffer(told));
+    assert.equal(told.code, 'E_BAD_ANSWER');
+    assert.match(told.message, /not the JSON that its schema promises/);
+  }
+});
+
 test('a key __proto__ of an answer is a key of the JSON', () => {
   const value: SimpleValue = { type: 'stringMap', entries: [['__proto__', 'x']] };
 
