@@ -11,7 +11,7 @@ import {
 } from '../../../../src/wire/http1/index.js';
 
 /** The transport has one buffer for all reads: what a reader was shown is overwritten by the next. */
-const SHARED_BYTES = 128 * 1024;
+const shared = Buffer.alloc(256 * 1024);
 
 export function latin1(text: string): Buffer {
   return Buffer.from(text, 'latin1');
@@ -54,7 +54,6 @@ function transcript(
   headLine: () => string,
   onEnd = (): void => {},
 ): string[] {
-  const shared = Buffer.alloc(SHARED_BYTES);
   const lines: string[] = [];
   let body = '';
   let isOpen = false;
