@@ -25,6 +25,8 @@ import {
 
 const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url));
 const RUN_MS_MAX = 30_000;
+/** A server that has not ended this long after SIGTERM is killed. */
+const END_MS_MAX = 10_000;
 const OUTPUT_CHARS_MAX = 64 * 1024;
 // Servers are in /usr/sbin; Java and Ruby read their arguments in the encoding of the locale.
 const ENVIRONMENT = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin`, LC_ALL: 'C.UTF-8' };
@@ -114,11 +116,14 @@ interface Server {
 /** Starts a program that stays, and waits for a sign in what it prints. */
 async function serve(t: TestContext, words: readonly string[], sign: RegExp): Promise<Server> {
   const child = spawn(words[0]!, words.slice(1), { env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe'] });
-  const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string);
+  const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
   const output = collect(child);
+  // Not killed at once: FPM would leave its children behind.
   atEnd(t, async () => {
-    child.kill('SIGKILL');
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), END_MS_MAX);
     await ended;
+    clearTimeout(timer);
   });
   const found = await eventually(
     `${words.join(' ')} to say ${sign}`,
@@ -259,7 +264,9 @@ async function startExporting(
   const config = { ...sections, 'motan-agent': { ...sections['motan-agent'], hport: httpPort } };
   const agent = await home.start(t, { config });
   await agent.get('/200'); // announces what it exports
-  await eventually('the agent to find itself', async () => (await agent.nodes()).length === 1, RUN_MS_MAX);
+  const hasAll = async (): Promise<boolean> =>
+    (await agent.status()).clusters.every(({ endpointsAvailable }) => endpointsAvailable === 1);
+  await eventually('the agent to find itself', hasAll, RUN_MS_MAX);
   return { port: home.port, httpPort };
 }
 
