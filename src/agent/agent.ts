@@ -103,6 +103,7 @@ export class Agent implements ManagementView {
     this.#registries = createRegistries(config, {
       clock,
       logger,
+      random: Math.random,
       defaultDirectory: path.join(agent.runtimeDir, 'registry'),
     });
     this.#snapshots = new SnapshotFiles({ directory: agent.snapshotDir, clock, logger });

@@ -7,7 +7,7 @@ import { MeshUrl, silentLogger } from '../../src/core/index.js';
 import { realClock } from './registry-deps.js';
 
 const [directory = '', ...nodes] = process.argv.slice(2);
-const deps = { clock: realClock, logger: silentLogger, defaultDirectory: directory };
+const deps = { clock: realClock, logger: silentLogger, random: Math.random, defaultDirectory: directory };
 const registry = registries.file.create('announcer', MeshUrl.parse('file://:0/'), deps);
 for (const node of nodes) registry.announce(MeshUrl.parse(node), 'available');
 if (!(await registry.settled(10_000))) throw new Error(registry.report().lastError ?? 'not settled');

@@ -3,10 +3,11 @@
  *
  * Nothing registers itself while being imported: the table is in `index.ts`.
  */
-import type { Clock, Logger, MeshUrl, Registry } from '../../core/index.js';
+import type { Clock, Logger, MeshUrl, Random, Registry } from '../../core/index.js';
 
 export interface RegistryDeps {
   readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
   /** Directory of a `file` registry whose entry names none. */
   readonly defaultDirectory: string;

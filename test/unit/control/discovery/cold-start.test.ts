@@ -27,6 +27,7 @@ async function agent(t: TestContext, directory: string, registryUrl: string) {
   const deps = { clock: realClock, logger: silentLogger };
   const registries = createRegistries(config, {
     ...deps,
+    random: Math.random,
     defaultDirectory: path.join(directory, 'registry'),
   });
   const snapshots = new SnapshotFiles({ ...deps, directory: path.join(directory, 'snapshot') });

@@ -10,7 +10,7 @@ import { realClock, removeDirectory, temporaryDirectory } from '../../../support
 const REFER = new MeshUrl({ protocol: 'motan2', path: 'com.x.Echo', group: 'g1' });
 
 function fixedHarness(factory: RegistryFactory, url: MeshUrl): () => Promise<RegistryHarness> {
-  const deps = { clock: realClock, logger: silentLogger, defaultDirectory: '' };
+  const deps = { clock: realClock, logger: silentLogger, random: Math.random, defaultDirectory: '' };
   return async () => ({
     open: () => factory.create('r1', url, deps),
     refer: (service) => REFER.with({ path: service }),
@@ -29,7 +29,7 @@ registryContract('local', { announces: false }, fixedHarness(registries.local, M
 
 registryContract('file', { announces: true }, async () => {
   const directory = await temporaryDirectory();
-  const deps = { clock: realClock, logger: silentLogger, defaultDirectory: directory };
+  const deps = { clock: realClock, logger: silentLogger, random: Math.random, defaultDirectory: directory };
   return {
     open: () => registries.file.create('r1', MeshUrl.parse('file://:0/'), deps),
     refer: (service) => REFER.with({ path: service }),

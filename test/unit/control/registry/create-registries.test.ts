@@ -14,7 +14,7 @@ function create(entries: Record<string, string>, logger = new RecordingLogger())
   ]);
   return createRegistries(
     { registries: new Map(configs) },
-    { clock: realClock, logger, defaultDirectory: '' },
+    { clock: realClock, logger, random: Math.random, defaultDirectory: '' },
   );
 }
 

@@ -21,7 +21,7 @@ interface Shared {
 
 async function share(t: TestContext): Promise<Shared> {
   const directory = await temporaryDirectory();
-  const deps = { clock: realClock, logger: silentLogger, defaultDirectory: directory };
+  const deps = { clock: realClock, logger: silentLogger, random: Math.random, defaultDirectory: directory };
   const registry = registries.file.create('r1', MeshUrl.parse('file://:0/'), deps);
   const children: ChildProcess[] = [];
   t.after(async () => {

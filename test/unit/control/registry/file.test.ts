@@ -37,7 +37,7 @@ async function place(t: TestContext): Promise<Place> {
     await removeDirectory(root);
   });
   const open = (): Registry => {
-    const deps = { clock: realClock, logger, defaultDirectory: root };
+    const deps = { clock: realClock, logger, random: Math.random, defaultDirectory: root };
     const registry = registries.file.create('r1', MeshUrl.parse('file://:0/'), deps);
     opened.push(registry);
     return registry;
