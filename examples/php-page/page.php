@@ -7,7 +7,7 @@ $parameters = $_POST + $_GET;
 if (isset($parameters['status'])) http_response_code(max(200, min(599, (int) $parameters['status'])));
 if (isset($parameters['ms'])) usleep(1000 * max(0, min(10_000, (int) $parameters['ms'])));
 
-$facts = array_filter($_SERVER, fn ($name) => preg_match('/^(MOTAN|HTTP|REQUEST|SCRIPT|CONTENT|REMOTE)_|^QUERY_STRING$/', $name), ARRAY_FILTER_USE_KEY);
+$facts = array_filter($_SERVER, fn ($name) => preg_match('/^(MOTAN|HTTP|SCRIPT|CONTENT|REMOTE)_|^(REQUEST_METHOD|REQUEST_URI|QUERY_STRING)$/', $name), ARRAY_FILTER_USE_KEY);
 ksort($facts);
 echo json_encode([
     'greeting' => 'Hello, ' . (is_string($parameters['name'] ?? null) ? $parameters['name'] : 'nobody') . '!',
@@ -16,4 +16,4 @@ echo json_encode([
     'post' => $_POST,
     'bodyBytes' => strlen(file_get_contents('php://input')),
     'facts' => $facts,
-], JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_INVALID_UTF8_SUBSTITUTE | JSON_PRETTY_PRINT), "\n";
+], JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_INVALID_UTF8_SUBSTITUTE), "\n";
