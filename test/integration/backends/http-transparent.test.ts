@@ -191,6 +191,7 @@ const LOCATIONS: HttpLocationConfig[] = [
 const TARGETS: [string, string, string | null][] = [
   ['/pub/a', '/pub/a?x=1', '/pub/a?x=1'],
   ['/pub/a/b', '/pub/a%2Fb', '/pub/a%2Fb'],
+  ['/pub/gr\xc3\xbcn', '/pub/gr\xc3\xbcn', '/pub/gr%C3%BCn'],
   ['/pub/old/a b', '/pub/old/a%20b?x', '/pub/new/a%20b?x'],
   // The method decides, whatever the block says: the block is not what the locations saw.
   ['/pub/a', '/admin?x=1', '/pub/a?x=1'],

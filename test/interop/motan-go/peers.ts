@@ -59,6 +59,8 @@ export interface GoResult {
   /** Go type of the value. */
   readonly type: string;
   readonly value: string;
+  /** Bytes of a value that is text or bytes, up to 64 KiB. */
+  readonly base64: string;
   readonly exception: GoException | null;
   readonly metadata: Record<string, string>;
   readonly ms: number;
@@ -77,15 +79,19 @@ export interface GoCall {
   readonly metadata?: Record<string, string>;
 }
 
-/** Calls one method, `times` times in a row; argument as `string:...`, `int64:...` or `bytes:...`. */
+/**
+ * Calls one method, `times` times, `parallel` of them at a time; argument as `string:...`, `int64:...`, `bytes:...`,
+ * `map:key=value,...`, `null:`, or nothing for none.
+ */
 export async function goCalls(
   call: GoCall,
   method: string,
   argument: string,
   times: number,
+  parallel = 1,
 ): Promise<GoResult[]> {
-  const args = [...toFlags(call), '-method', method, '-arg', argument, '-times', `${times}`];
-  return jsonLines<GoResult>(await runClient(args));
+  const args = [...toFlags(call), '-method', method, '-arg', argument];
+  return jsonLines<GoResult>(await runClient([...args, '-times', `${times}`, '-parallel', `${parallel}`]));
 }
 
 export async function goCall(call: GoCall, method: string, argument: string): Promise<GoResult> {

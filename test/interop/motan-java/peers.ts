@@ -128,6 +128,38 @@ export async function startJavaCaller(refer: JavaService): Promise<JavaCaller> {
   return { call };
 }
 
+/** Calls without an interface: what goes to one service. */
+export interface JavaCall {
+  readonly refer: JavaService;
+  readonly service: string;
+  readonly metadata?: Record<string, string>;
+}
+
+/** One call without an interface as the Java client saw it. */
+export interface JavaAnswer {
+  readonly ok: boolean;
+  /** Simple name of the value's class. */
+  readonly type: string;
+  readonly base64: string;
+  readonly exception: string | null;
+  /** Of the exception; 0 without one. */
+  readonly code: number;
+  readonly ms: number;
+}
+
+/** Calls one method `times` times, `parallel` of them at a time; argument as `string:...`, `map:key=value,...`, or `none`. */
+export async function javaCalls(
+  { refer, service, metadata = {} }: JavaCall,
+  method: string,
+  argument: string,
+  times = 1,
+  parallel = 1,
+): Promise<JavaAnswer[]> {
+  const pairs = Object.entries(metadata).map(([key, value]) => `${key}=${value}`);
+  const words = [toArgument(refer), service, method, argument, `${times}`, `${parallel}`, pairs.join(',')];
+  return jsonLines<JavaAnswer>(await run(java('Java calls', 'Calls', words), 120_000));
+}
+
 /** The only result of a method. */
 export function resultOf(results: readonly JavaResult[], method: string): JavaResult {
   const found = results.filter((result) => result.method === method);
@@ -135,7 +167,7 @@ export function resultOf(results: readonly JavaResult[], method: string): JavaRe
   return found[0]!;
 }
 
-function java(name: string, main: 'Server' | 'Client', args: readonly string[]): Program {
+function java(name: string, main: 'Server' | 'Client' | 'Calls', args: readonly string[]): Program {
   const classpath = existsSync(CLASSPATH_FILE) ? readFileSync(CLASSPATH_FILE, 'utf8').trim() : '';
   return {
     name,

@@ -135,9 +135,10 @@ export class TransparentMode extends Mode {
     const path = normalizePath(head.method);
     const rewritten = this.#rewriting.apply(path, query);
     if (typeof rewritten !== 'string') return rewritten;
-    // The caller's own spelling goes on where it names the same path: `%2F` is not `/` for every backend.
+    // The caller's own spelling goes on where it names the same path: `%2F` is not `/` for every backend. Bytes that should have been
+    // escaped are: strict backends refuse them, and motan-go escapes them.
     const decoded = decodePath(rawPath);
-    const isSame = decoded === rewritten && rawPath.startsWith('/');
+    const isSame = decoded === rewritten && /^\/[\x21-\x7e]*$/.test(rawPath);
     const target = isSame ? rawPath : encodePath(rewritten.startsWith('/') ? rewritten : `/${rewritten}`);
     const fields = transparentFields(head, request, this.backend.settings.domain || hostOf(this.#target));
     if (fields.trouble !== null) return failure('E_BAD_ARGUMENTS', fields.trouble);

@@ -1,12 +1,15 @@
 // A motan-go mesh client. Without -method it calls every method that the serialization can carry and compares each
-// answer with what it must be; with -method it makes one kind of call. One JSON line a call:
+// answer with what it must be; with -method it makes one kind of call, -parallel of them at a time. One JSON line a call:
 //
-//	{"method":"echoBool","ok":true,"type":"bool","value":"true","exception":null,"metadata":{"M_pt":"0"},"ms":1}
+//	{"method":"echoBool","ok":true,"type":"bool","value":"true","base64":"","exception":null,"metadata":{"M_pt":"0"},"ms":1}
+//
+// base64 holds the bytes of a value that is text or bytes, in full up to 64 KiB.
 //
 // Exit code: 0 all calls as expected, 1 some were not, 2 wrong usage.
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -14,13 +17,20 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	motan "github.com/weibocom/motan-go"
 	"github.com/weibocom/motan-go/core"
 )
 
-const valueTextMax = 2000 // bytes of a value's text that are printed
+const (
+	valueTextMax  = 2000  // bytes of a value's text that are printed
+	valueBytesMax = 65536 // bytes of a value that are printed as base64
+)
+
+var printing sync.Mutex // one line at a time
 
 type client struct {
 	mesh           *motan.MeshClient
@@ -34,6 +44,7 @@ type line struct {
 	Ok        bool              `json:"ok"`
 	Type      string            `json:"type"`
 	Value     string            `json:"value"`
+	Base64    string            `json:"base64"`
 	Exception *core.Exception   `json:"exception"`
 	Metadata  map[string]string `json:"metadata"`
 	Ms        int64             `json:"ms"`
@@ -52,8 +63,9 @@ func main() {
 	metadata := flags.String("meta", "", "metadata to send: key=value,key=value")
 	only := flags.String("only", "", "comma list of suite methods")
 	method := flags.String("method", "", "call this method instead of the suite")
-	argument := flags.String("arg", "", "its argument as TYPE:TEXT, TYPE one of string, int64, bytes")
+	argument := flags.String("arg", "", "its argument as TYPE:TEXT, TYPE one of string, int64, bytes, map (key=value,key=value), null")
 	times := flags.Int("times", 1, "how often to call it")
+	parallel := flags.Int("parallel", 1, "how many calls at a time")
 	if err := flags.Parse(os.Args[1:]); err != nil {
 		os.Exit(2)
 	}
@@ -68,10 +80,7 @@ func main() {
 
 	failed := false
 	if *method != "" {
-		arguments := parseArgument(*argument)
-		for i := 0; i < *times; i++ {
-			failed = !c.call(*method, arguments, nil, new(string)) || failed
-		}
+		failed = !c.callOften(*method, parseArgument(*argument), *times, *parallel)
 	} else {
 		for _, s := range suite(*serialization, *server) {
 			if *only == "" || contains(strings.Split(*only, ","), s.method) {
@@ -82,6 +91,26 @@ func main() {
 	if failed {
 		os.Exit(1)
 	}
+}
+
+// callOften makes all calls and tells whether all were answered.
+func (c *client) callOften(method string, arguments []interface{}, times, parallel int) bool {
+	var left, failures atomic.Int64
+	left.Store(int64(times))
+	var callers sync.WaitGroup
+	for i := 0; i < parallel; i++ {
+		callers.Add(1)
+		go func() {
+			defer callers.Done()
+			for left.Add(-1) >= 0 {
+				if !c.call(method, arguments, nil, new(string)) {
+					failures.Add(1)
+				}
+			}
+		}()
+	}
+	callers.Wait()
+	return failures.Load() == 0
 }
 
 // call prints one line and tells whether the answer was as wanted; any answer is right when want is nil.
@@ -105,13 +134,30 @@ func (c *client) call(method string, arguments []interface{}, want, into interfa
 	value := response.GetValue()
 	out.Type = fmt.Sprintf("%T", value)
 	out.Value = show(value)
+	out.Base64 = bytesOf(value)
 	out.Ok = out.Exception == nil && (want == nil || same(value, want))
 	text, err := json.Marshal(out)
 	if err != nil {
 		panic(err)
 	}
+	printing.Lock()
+	defer printing.Unlock()
 	fmt.Println(string(text))
 	return out.Ok
+}
+
+func bytesOf(value interface{}) string {
+	var data []byte
+	switch v := value.(type) {
+	case []byte:
+		data = v
+	case string:
+		data = []byte(v)
+	}
+	if len(data) > valueBytesMax {
+		return ""
+	}
+	return base64.StdEncoding.EncodeToString(data)
 }
 
 func show(value interface{}) string {
@@ -156,6 +202,10 @@ func parseArgument(text string) []interface{} {
 		return []interface{}{value}
 	case "bytes":
 		return []interface{}{[]byte(value)}
+	case "map":
+		return []interface{}{pairs(value)}
+	case "null":
+		return []interface{}{nil}
 	case "int64":
 		if number, err := strconv.ParseInt(value, 10, 64); err == nil {
 			return []interface{}{number}
