@@ -21,16 +21,16 @@ import {
   type RequestHead,
   RequestReader,
 } from '../../../wire/http1/index.js';
-import { type ByteStream, CHUNK_BYTES, type StreamOwner } from '../../transport/index.js';
+import type { ByteStream, StreamOwner } from '../../transport/index.js';
 import { dateField, textFront } from './answer-front.js';
 import {
   type ExchangeCarrier,
   HttpExchange,
   type Outcome,
-  STREAM_PENDING_MAX,
   type Tunnel,
   type TunnelPeer,
 } from './exchange.js';
+import { HttpTunnel, type TunnelOwner } from './http-tunnel.js';
 import { type RequestMemo, requestMemo } from './request-memo.js';
 
 /** Requests of one connection that are served side by side. */
@@ -42,8 +42,6 @@ const LINGER_MS = 1000;
 const QUIET_MS = 100;
 /** One that is never quiet ends after this. */
 const END_MS_MAX = 1000;
-/** A tunnel is closed by its handler when nothing moves; what is in it may stand still for as long. */
-const TUNNEL_STALL_MS = 600_000;
 /** Unwritten answers before reading pauses. */
 const UNSENT_BYTES_PAUSE = 4 * 1024 * 1024;
 /** Unwritten answers before the caller is given up. */
@@ -57,7 +55,7 @@ export interface RequestIntake {
   begin(): void;
   /** Takes the exchange to its handler, or refuses it. */
   carry(exchange: HttpExchange): void;
-  onSettled(outcome: Outcome, gatheredBytes: number): void;
+  onSettled(outcome: Outcome): void;
   mayGather(bytes: number): boolean;
   onProtocolError(caller: string, error: HttpError): void;
   /** A fault of our own while bytes of `caller` were handled. */
@@ -66,12 +64,7 @@ export interface RequestIntake {
   onConnectionClosed(connection: HttpServerConnection): void;
 }
 
-interface OpenTunnel {
-  readonly exchange: HttpExchange;
-  readonly peer: TunnelPeer;
-}
-
-export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunnel, WheelTimer {
+export class HttpServerConnection implements StreamOwner, ExchangeCarrier, TunnelOwner, WheelTimer {
   readonly stream: ByteStream;
   readonly #server: RequestIntake;
   readonly #reader: RequestReader;
@@ -86,9 +79,8 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
   #heldHead: RequestHead | null = null;
   /** From a CONNECT on what comes is for the tunnel that it may open. */
   #isConnecting = false;
-  #tunnel: OpenTunnel | null = null;
-  /** What was read behind the head of a CONNECT. */
-  #early: Buffer | null = null;
+  /** The CONNECT whose tunnel the connection has become. */
+  #tunnelled: HttpExchange | null = null;
   /** The answer to broken bytes, which follows those that are due. */
   #lastWords: Buffer | null = null;
 
@@ -149,7 +141,7 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
    * that never is quiet has refusals for END_MS_MAX to learn from.
    */
   sayEndWhenQuiet(nowMs: number): void {
-    if (this.#phase === 'ended' || this.#exchanges.length > 0 || this.#tunnel !== null) return;
+    if (this.#phase === 'ended' || this.#exchanges.length > 0 || this.#tunnelled !== null) return;
     const isQuiet = nowMs - this.#lastReadMs >= QUIET_MS;
     if (isQuiet || nowMs - this.#drainMs >= END_MS_MAX) this.#sayEnd();
   }
@@ -168,16 +160,13 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
   onBytes(input: Buffer, view: DataView, length: number): Buffer | null {
     this.#bytesIn += length;
     this.#lastReadMs = this.stream.loop.nowMs;
-    if (this.#tunnel !== null) {
-      this.#tunnel.peer.onBytes(input, 0, length);
-    } else if (this.#phase === 'open') {
-      this.#input = input;
-      this.#inputView = view;
-      this.#inputBytes = length;
-      this.#isInputOwned = false;
-      this.#reader.push(input, length);
-      this.#go();
-    }
+    if (this.#phase !== 'open') return null;
+    this.#input = input;
+    this.#inputView = view;
+    this.#inputBytes = length;
+    this.#isInputOwned = false;
+    this.#reader.push(input, length);
+    this.#go();
     return null;
   }
 
@@ -187,22 +176,16 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
 
   onEnd(): void {
     this.#hasEnded = true;
-    if (this.#tunnel !== null) {
-      this.#tunnel.peer.onEnd();
-    } else if (this.#phase === 'ended') {
+    if (this.#phase === 'ended') {
       this.stream.closeWhenWritten();
-    } else {
-      this.#drop(this.#reading);
-      this.#phase = 'ending';
-      if (this.#exchanges.length === 0) this.#finish();
+      return;
     }
+    this.#drop(this.#reading);
+    this.#phase = 'ending';
+    if (this.#exchanges.length === 0) this.#finish();
   }
 
   onDrained(): void {
-    if (this.#tunnel !== null) {
-      this.#tunnel.peer.onWritable();
-      return;
-    }
     if (this.#isUnsentPaused) {
       this.#isUnsentPaused = false;
       this.resume();
@@ -210,25 +193,15 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
     this.#exchanges[0]?.onDrained();
   }
 
-  onClosed(error: string | null): void {
+  onClosed(): void {
     this.stream.loop.timers.remove(this);
     this.#phase = 'ended';
     this.#heldHead = null;
-    const tunnel = this.#tunnel;
-    this.#tunnel = null;
-    if (tunnel !== null) {
-      tunnel.exchange.onTunnelClosed();
-      tunnel.peer.onClosed(error);
-    }
     for (const exchange of this.#exchanges.splice(0)) exchange.onCallerGone();
     this.#server.onConnectionClosed(this);
   }
 
   // --- ExchangeCarrier
-
-  isFirst(exchange: HttpExchange): boolean {
-    return this.#exchanges[0] === exchange;
-  }
 
   mayFollow(exchange: HttpExchange): boolean {
     // Whatever stands behind a CONNECT that is refused was meant for the tunnel.
@@ -253,8 +226,8 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
     if (this.#isBlocked && this.#pauses === 0) this.#go();
   }
 
-  onSettled(exchange: HttpExchange, gatheredBytes: number): void {
-    this.#server.onSettled(exchange.outcome, gatheredBytes);
+  onSettled(exchange: HttpExchange): void {
+    this.#server.onSettled(exchange.outcome);
   }
 
   onAnswered(exchange: HttpExchange): void {
@@ -274,52 +247,18 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
   openTunnel(exchange: HttpExchange, peer: TunnelPeer): Tunnel {
     this.#exchanges.length = 0;
     this.#reading = null;
-    this.#tunnel = { exchange, peer };
-    this.#isBlocked = false;
-    this.stream.writeStallMs = TUNNEL_STALL_MS;
-    const early = this.#reader.takeRest();
-    if (early.length > 0) this.#early = early;
-    // The peer first has to know its tunnel.
-    queueMicrotask(() => this.#giveEarly());
-    return this;
+    this.#tunnelled = exchange;
+    this.stream.loop.timers.remove(this);
+    return new HttpTunnel(this, this.stream, peer, this.#reader.takeRest());
   }
 
-  // --- Tunnel
-
-  write(bytes: Buffer, start: number, end: number): boolean {
-    const { stream } = this;
-    for (let at = start; at < end; at += CHUNK_BYTES) {
-      const stop = Math.min(end, at + CHUNK_BYTES);
-      const chunk = stream.reserve(stop - at);
-      bytes.copy(chunk.bytes, chunk.used, at, stop);
-      chunk.used += stop - at;
-    }
-    if (stream.pendingBytes <= STREAM_PENDING_MAX) return true;
-    stream.notifyWhenDrained();
-    return false;
+  onTunnelBytes(length: number): void {
+    this.#bytesIn += length;
   }
 
-  pauseReading(): void {
-    this.#pauses += 1;
-    this.stream.pauseReading();
-  }
-
-  resumeReading(): void {
-    this.#pauses -= 1;
-    if (this.#pauses === 0) this.#giveEarly();
-  }
-
-  end(): void {
-    if (this.#hasEnded) this.stream.closeWhenWritten();
-    else this.stream.end();
-  }
-
-  #giveEarly(): void {
-    if (this.#tunnel === null || this.#pauses > 0) return;
-    const early = this.#early;
-    this.#early = null;
-    if (early !== null) this.#tunnel.peer.onBytes(early, 0, early.length);
-    if (!this.#hasEnded && this.#pauses === 0) this.stream.resumeReading();
+  onTunnelClosed(): void {
+    this.#tunnelled!.settle();
+    this.onClosed();
   }
 
   // --- WheelTimer
@@ -336,7 +275,6 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
   /** When the caller must have done something. */
   #dueMs(): number {
     const { headTimeoutMs, bodyTimeoutMs, idleTimeoutMs } = this.#server.state.http!;
-    if (this.#tunnel !== null) return Number.POSITIVE_INFINITY;
     if (this.#phase === 'ended') return this.#lingerUntilMs;
     if (this.#isBlocked || this.#phase === 'ending') return Number.POSITIVE_INFINITY;
     if (this.#reading !== null) return this.#lastReadMs + bodyTimeoutMs;
@@ -370,7 +308,7 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
       this.#onThrown(error);
     }
     this.#isGoing = false;
-    if (this.stream.isClosed || this.#tunnel !== null) return;
+    if (this.stream.isClosed || this.#tunnelled !== null) return;
     if (isHungry || this.#phase !== 'open') this.#unblock();
     else this.#block();
     this.#setDeadline();
@@ -423,7 +361,7 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
     const server = this.#server;
     const { bodyBytesMax } = server.state.http!;
     server.begin();
-    const exchange = new HttpExchange(this, head, this.#memoOf(head), this.stream.remoteHost);
+    const exchange = new HttpExchange(this, head, this.#memoOf(head), this.#exchanges.length === 0);
     this.#exchanges.push(exchange);
     this.#reading = exchange;
     this.#bodyBytes = 0;
@@ -436,7 +374,7 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
     try {
       return requestMemo(head);
     } catch (error) {
-      this.#server.onSettled('failed', 0);
+      this.#server.onSettled('failed');
       throw error;
     }
   }

@@ -145,8 +145,7 @@ export class HttpServer implements RequestIntake {
     }
   }
 
-  onSettled(outcome: Outcome, gatheredBytes: number): void {
-    this.#gatheredBytes -= gatheredBytes;
+  onSettled(outcome: Outcome): void {
     if (outcome === 'ok') this.#ok += 1;
     else if (outcome === 'shed') this.#shed += 1;
     else this.#failed += 1;
