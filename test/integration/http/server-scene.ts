@@ -60,6 +60,8 @@ export class ServerScene {
   /** Calls that came, oldest first. Bodies are copied, because views end. */
   readonly calls: { call: Call; body: Buffer }[] = [];
   service: Service | null = null;
+  /** Faults that the test provokes. */
+  faults = 0;
   readonly #callers: RawCaller[] = [];
   readonly #path: string | null;
 
@@ -127,6 +129,8 @@ export class ServerScene {
     for (const caller of this.#callers) caller.close();
     await until('all connections are closed', () => this.server.report().connections === 0);
     this.assertBalance();
+    const faults = this.logger.entries.filter(({ level }) => level === 'error');
+    assert.equal(faults.length, this.faults, JSON.stringify(faults));
     await this.server.drain(100);
     this.loop.close();
   }
