@@ -212,12 +212,16 @@ export class HttpConnection implements StreamOwner, ExchangeCarrier {
 
   #write(bytes: Buffer, isOwned: boolean): void {
     const stream = this.#stream;
-    if (bytes.length <= COPIED_BYTES_MAX) {
-      const chunk = stream.reserve(bytes.length);
-      chunk.bytes.set(bytes, chunk.used);
-      chunk.used += bytes.length;
-    } else {
-      stream.appendBuffer(isOwned ? bytes : Buffer.from(bytes));
+    if (isOwned && bytes.length > COPIED_BYTES_MAX) {
+      stream.appendBuffer(bytes);
+      return;
+    }
+    // Into memory that is used again: copies of their own would be as much garbage as a streamed body is long.
+    for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+      const end = Math.min(bytes.length, at + CHUNK_BYTES);
+      const chunk = stream.reserve(end - at);
+      bytes.copy(chunk.bytes, chunk.used, at, end);
+      chunk.used += end - at;
     }
   }
 }
