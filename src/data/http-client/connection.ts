@@ -14,7 +14,7 @@ import {
   type ResponseHead,
   ResponseReader,
 } from '../../wire/http1/index.js';
-import { type ByteStream, CHUNK_BYTES, type StreamOwner } from '../transport/index.js';
+import { type ByteStream, CHUNK_BYTES, type StreamOwner, WRITE_STALL_MS } from '../transport/index.js';
 import type { Exchange, ExchangeCarrier } from './exchange.js';
 
 /** Up to this size a body is copied behind its head, so that both leave in one slice. */
@@ -67,7 +67,9 @@ export class HttpConnection implements StreamOwner, ExchangeCarrier {
     this.#head = null;
     this.#bytesBefore = stream.bytesOut;
     this.#reader.expect(exchange.method);
-    const { head, body } = exchange.carriedBy(this, this.#answers > 0);
+    const { head, body, timeouts } = exchange.carriedBy(this, this.#answers > 0);
+    // Who allows more time for the request than streams do means it.
+    stream.writeStallMs = Math.max(WRITE_STALL_MS, timeouts.writeMs);
     if (body === null || body === 'stream') {
       this.#write(head, true);
       exchange.writeEarly();

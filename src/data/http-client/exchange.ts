@@ -146,21 +146,9 @@ export class Exchange implements HttpExchange, WheelTimer {
     this.#request = request;
   }
 
-  get isDone(): boolean {
-    return this.#phase === 'done';
-  }
-
-  get wasRetried(): boolean {
-    return this.#wasRetried;
-  }
-
   /** True when the whole request is on its way: only then can the connection carry another. */
   get isSent(): boolean {
     return this.#isBodyEnded;
-  }
-
-  get isStreamed(): boolean {
-    return this.#isStreamed;
   }
 
   /** True once a byte of an answer came. */

@@ -179,7 +179,7 @@ export class HttpUpstream implements ConnectionPool, ExchangeOwner, WheelTimer {
   }
 
   onLost(exchange: Exchange, isUnsent: boolean, error: string | null): void {
-    if (!this.#isClosing && !exchange.wasRetried && exchange.tryAgain(isUnsent)) {
+    if (!this.#isClosing && exchange.tryAgain(isUnsent)) {
       this.#retried += 1;
       exchange.waitForConnection(this.#options.connectTimeoutMs);
       this.#waiting.unshift(exchange);

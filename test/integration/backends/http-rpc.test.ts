@@ -551,7 +551,7 @@ for (const [what, script] of Object.entries(LARGE)) {
         if (request.head.startsWith('GET /small')) connection.send(answerText(200, 'small'));
         else script(request, connection);
       },
-      { ...RPC, maxContentLength: '20000' },
+      { ...RPC, maxContentLength: '20000', requestTimeout: '60000' },
     );
 
     const [large, small] = await Promise.all([scene.call('/large'), scene.call('/small')]);

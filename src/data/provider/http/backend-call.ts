@@ -64,10 +64,6 @@ export class BackendCall implements HttpHandler {
     this.#observer = observer;
   }
 
-  get isDone(): boolean {
-    return this.#isDone;
-  }
-
   onHead(head: ResponseHead): void {
     this.head = head;
     if (head.contentLength > this.maker.answerBytesMax && this.method !== 'HEAD') this.failTooLarge();

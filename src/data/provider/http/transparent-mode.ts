@@ -186,14 +186,13 @@ function transparentFields(
   return { text: text + added.toText(), trouble: added.trouble };
 }
 
-/** Where the byte array or null that begins at `start` ends; -1 when there is none or it is cut. */
+/** Where the byte array or null that begins at `start` says that it ends, which may be beyond the body; -1 when there is none. */
 function endOfBytes(call: Call, start: number): number {
   const { bytes, bodyEnd } = call;
   if (start >= bodyEnd) return -1;
   if (bytes[start] === NULL_TAG) return start + 1;
   if (bytes[start] !== BYTES_TAG || bodyEnd - start < 5) return -1;
-  const end = start + 5 + bytes.readUInt32BE(start + 1);
-  return end <= bodyEnd ? end : -1;
+  return start + 5 + bytes.readUInt32BE(start + 1);
 }
 
 function contentStart(bytes: Buffer, start: number): number {
