@@ -200,11 +200,13 @@ export class Exchange implements StreamOwner, WheelTimer {
     this.#stream = stream;
     this.#state = 'sent';
     stream.owner = this;
+    if (firstByteTimeoutMs > 0) this.#arm(Math.min(endMs, nowMs + firstByteTimeoutMs));
     const slices = this.job.slices(Math.max(1, Math.trunc(endMs - nowMs)));
     const last = slices.length - 1;
-    for (let index = 0; index <= last; index += 1)
+    for (let index = 0; index <= last && !stream.isClosed; index += 1)
       stream.appendBuffer(slices[index]!, index === last ? this.job.pooled : null);
-    if (firstByteTimeoutMs > 0) this.#arm(Math.min(endMs, nowMs + firstByteTimeoutMs));
+    // Nothing else is on its way to this peer, and a child may be waiting.
+    stream.flush();
   }
 
   #read(): void {

@@ -177,6 +177,27 @@ test('a large body arrives whole', async (t) => {
   assert.deepEqual(received, [body.length]);
 });
 
+test('what waits for an answer does not keep its body, and pooled memory goes back once it is sent', async (t) => {
+  const setup = await setting(t);
+  const { args, metadata } = httpCall('PUT / HTTP/1.1\r\n\r\n', Buffer.alloc(300_000, 'a'));
+  const call = cgiCall({ args: args!, metadata: metadata! });
+  const { loop } = setup.scene;
+  const pooled = loop.buffers.take(call.bodyBytes);
+  call.bytes.copy(pooled);
+  const bytes = call.bodyBytes;
+  Object.assign(call, { bytes: pooled, pooled, isOwned: true });
+  const reply = setup.scene.start(call);
+  const peer = await setup.backend.connection();
+
+  const request = await peer.request();
+
+  assert.equal(request.body.length, 300_000);
+  assert.deepEqual([call.bytes.length, call.pooled, call.bodyBytes], [0, null, bytes]);
+  await until('the memory is in the pool', () => loop.buffers.take(bytes) === pooled);
+  peer.send(answer('ok'));
+  await reply;
+});
+
 test('nobody listens: the failure of motan-go', async (t) => {
   const { backend, scene } = await setting(t);
   const { port } = backend;
