@@ -79,7 +79,7 @@ export const AGENT_KEYS: KeyTable = {
   httpProxyKeepaliveTimeout: integer('life of an idle upstream connection', 5000, 'ms', 1),
   httpProxyTimeout: integer('dial, read and write timeout upstream', 5000, 'ms', 1),
   httpProxyDefaultDomain: string('used when the Host is not a known domain'),
-  httpProxyMaxRequestBodySize: integer('larger bodies get HTTP 400', 2147483647, 'bytes', 1),
+  httpProxyMaxRequestBodySize: integer('larger bodies get HTTP 413', 2147483647, 'bytes', 1),
   httpProxyMaxHeaderSize: integer('larger request heads get HTTP 431; new in Peony', 32768, 'bytes', 512),
   httpProxyHeaderTimeout: integer(
     'time for the head of a request from its first byte on; new in Peony',
