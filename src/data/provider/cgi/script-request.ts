@@ -177,10 +177,10 @@ function remoteAddress(call: Call): string {
   return net.isIP(call.head.host) !== 0 ? call.head.host : '127.0.0.1';
 }
 
-/** Spec traffic 3.6: the id first, then a map's pairs or a text. Other types, and no argument, add nothing. */
+/** Spec traffic 3.6: the id first, then a map's pairs or a text. Other types add nothing; null and no argument are no text at all. */
 function queryText(call: Call, value: Parameters<typeof pairsOf>[0] | undefined): string {
+  if (value === undefined || value.type === 'null') return '';
   let text = `requestIdFromClient=${unsignedId(call)}`;
-  if (value === undefined) return text;
   const pairs = pairsOf(value);
   if (pairs !== null) for (const [key, item] of pairs) text += `&${queryEscape(key)}=${queryEscape(item)}`;
   else if (value.type === 'string') text += `&${queryEscape(textOf(value)!)}`;
