@@ -4,6 +4,7 @@ import { createCgiProvider } from './cgi/index.js';
 import { createHttpProvider, createHttpxProvider } from './http/index.js';
 import { ReverseProxy, type ReverseProxyDeps } from './motan/reverse-proxy.js';
 
+export { DomainCalls, type DomainCallsDeps } from './http/index.js';
 export { META_SERVICE, MetaService } from './meta-service.js';
 
 export interface ProviderDeps extends ReverseProxyDeps {
