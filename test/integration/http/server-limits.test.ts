@@ -277,10 +277,13 @@ test('gets its answer to a caller that is still sending', async (t) => {
 
   // Closing with these bytes unread would reset the connection and take the answer back.
   caller.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n');
+  const answer = await caller.answer();
   caller.send(Buffer.alloc(4_000_000));
-
-  assert.equal((await caller.answer()).status, 413);
+  await until('all is sent', () => caller.socket.writableLength === 0);
   await caller.ended();
+
+  assert.equal(answer.status, 413);
+  assert.equal(caller.error, null);
 });
 
 test('refuses requests over the bound of calls with 503 and Retry-After', async (t) => {

@@ -34,6 +34,23 @@ test('ends the connection after a caller that says close', async (t) => {
   assert.equal(scene.server.report().in, 1);
 });
 
+test('reads nothing behind a request that says close, answered or not', async (t) => {
+  const handler = new RecordingHandler();
+  const scene = await serverScene(t, { deps: { directProxy: handler } });
+  const caller = await scene.caller();
+
+  caller.send(
+    'GET /one HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /two HTTP/1.1\r\nHost: a\r\n\r\n',
+  );
+  await handler.handledTimes(1);
+  const paths = [...handler.paths];
+  handler.exchanges[0]!.respond(200, [], null);
+  await caller.answer();
+
+  assert.deepEqual(paths, ['/one']);
+  assert.equal(await caller.ended(), '');
+});
+
 test('ends the connection after a caller of HTTP/1.0', async (t) => {
   const scene = await serverScene(t, { deps: { directProxy: tellTarget() } });
   const caller = await scene.caller();

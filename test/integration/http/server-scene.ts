@@ -160,6 +160,8 @@ export class RawCaller {
   readonly #ended: Promise<void>;
   #pieces: Buffer[] = [];
   isEnded = false;
+  /** Why the connection broke, when it did not end well. */
+  error: Error | null = null;
 
   private constructor(socket: net.Socket) {
     this.socket = socket;
@@ -173,7 +175,10 @@ export class RawCaller {
       };
       socket.once('end', end);
       socket.once('close', end);
-      socket.on('error', end);
+      socket.on('error', (error) => {
+        this.error = error;
+        end();
+      });
     });
   }
 

@@ -433,10 +433,6 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
     // One request that finds a fault of ours must not end the calls of all others: spec traffic 2.2 step 1.
     this.#server.onFault(this.stream.remoteHost, error);
     const blamed = this.#reading ?? this.#exchanges[this.#exchanges.length - 1] ?? null;
-    if (blamed?.hasStarted && blamed.isOpen) {
-      this.stream.close('a fault of the agent');
-      return;
-    }
     this.#endWith(blamed, 502, 'err_msg: http proxy panic', ['Server', 'motan']);
   }
 
@@ -448,14 +444,10 @@ export class HttpServerConnection implements StreamOwner, ExchangeCarrier, Tunne
 
   #endWith(broken: HttpExchange | null, status: number, text: string, fields: readonly string[]): void {
     this.#phase = 'ending';
-    if (broken?.hasStarted && broken.isOpen) {
-      // Half an answer is out: nothing can be said any more.
-      this.stream.close(text);
-      return;
-    }
-    const isAnswered = broken?.hasStarted ?? false;
+    const hasAnswer = broken?.hasStarted ?? false;
     this.#drop(broken);
-    if (!isAnswered) this.#lastWords = lastAnswer(status, text, fields, this.stream.loop.clock.wallMs());
+    // Behind half an answer nothing can be said any more.
+    if (!hasAnswer) this.#lastWords = lastAnswer(status, text, fields, this.stream.loop.clock.wallMs());
     if (this.#exchanges.length === 0) this.#finish();
   }
 
