@@ -15,7 +15,7 @@ import {
   ResponseReader,
 } from '../../wire/http1/index.js';
 import { type ByteStream, CHUNK_BYTES, type StreamOwner, WRITE_STALL_MS } from '../transport/index.js';
-import type { Exchange, ExchangeCarrier } from './exchange.js';
+import { type Exchange, type ExchangeCarrier, KEPT_BODY_BYTES_MAX } from './exchange.js';
 
 /** Up to this size a body is copied behind its head, so that both leave in one slice. */
 const COPIED_BYTES_MAX = 16 * 1024;
@@ -67,7 +67,7 @@ export class HttpConnection implements StreamOwner, ExchangeCarrier {
     this.#head = null;
     this.#bytesBefore = stream.bytesOut;
     this.#reader.expect(exchange.method);
-    const { head, body, timeouts } = exchange.carriedBy(this, this.#answers > 0);
+    const { head, body, pooled, timeouts } = exchange.carriedBy(this, this.#answers > 0);
     // Who allows more time for the request than streams do means it.
     stream.writeStallMs = Math.max(WRITE_STALL_MS, timeouts.writeMs);
     if (body === null || body === 'stream') {
@@ -84,7 +84,8 @@ export class HttpConnection implements StreamOwner, ExchangeCarrier {
       return;
     }
     this.#write(head, true);
-    stream.appendBuffer(body);
+    // A body that may have to be sent again keeps its memory.
+    stream.appendBuffer(body, body.length > KEPT_BODY_BYTES_MAX ? (pooled ?? null) : null);
     stream.notifyWhenDrained();
   }
 

@@ -35,6 +35,8 @@ export interface HttpRequest {
    * `write` and `end`, framed as the head says: chunk heads are the caller's.
    */
   readonly body: Buffer | null | 'stream';
+  /** Memory of the loop's pool behind a body that is a buffer: goes back once it is written, or is forgotten. */
+  readonly pooled?: Buffer | null;
   readonly timeouts: HttpTimeouts;
   /** Monotonic ms at which everything is over, waiting for a connection included; 0 for no limit. */
   readonly untilMs: number;
@@ -59,7 +61,10 @@ export interface HttpFailure {
 export interface HttpHandler {
   /** Status and fields. The same object again when the bytes are the same on that connection: see `ResponseHead.memo`. */
   onHead(head: ResponseHead): void;
-  /** A piece of the decoded body, valid until this returns. */
+  /**
+   * A piece of the decoded body, valid until this returns; until `onEnd` returns when it is as long as the `contentLength` of its head. The bytes
+   * in front of `start` have been read and are free to be written over.
+   */
   onBody(bytes: Buffer, start: number, end: number): void;
   onEnd(): void;
   onFailed(failure: HttpFailure): void;
@@ -105,7 +110,7 @@ export interface ExchangeOwner {
 const NEVER = Number.POSITIVE_INFINITY;
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE']);
 /** A longer body is not kept for a second try: callers would decide how much memory a slow upstream costs. */
-const KEPT_BODY_BYTES_MAX = 64 * 1024;
+export const KEPT_BODY_BYTES_MAX = 64 * 1024;
 
 type Phase = 'waiting' | 'sending' | 'awaiting' | 'receiving' | 'done';
 

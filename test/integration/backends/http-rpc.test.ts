@@ -12,6 +12,7 @@ import {
   type CallOptions,
   callHead,
   ReplyRecorder,
+  runCall,
   simple,
 } from '../../support/backend-call.js';
 import { until, within } from '../../support/clock.js';
@@ -154,6 +155,21 @@ for (const size of [100, 16 * 1024, 100 * 1024, 3 * 1024 * 1024]) {
     assert.ok(body.equals(simple.bytes(content)));
   });
 }
+
+test('pooled memory of a large body goes back to the pool once it is written', async (t) => {
+  const { backend, ...scene } = await rpcScene(t, echoBody);
+  const body = simple.bytes(Buffer.alloc(200 * 1024, 'p'));
+  const pooled = scene.loop.buffers.take(body.length);
+  body.copy(pooled);
+  const call = backendCall(callHead('/p', POST), { receivedMs: scene.loop.tick() });
+  call.replaceBody(pooled.subarray(0, body.length));
+  call.pooled = pooled;
+
+  await runCall(scene.provider, call);
+
+  assert.equal(backend.requests[0]!.body.length, 200 * 1024);
+  assert.equal(scene.loop.buffers.take(body.length), pooled);
+});
 
 const NO_BODY: Record<string, Buffer> = {
   'no argument': simple.nothing,

@@ -1,8 +1,8 @@
 /**
  * One call on its way through an HTTP backend: what waits for the answer, gathers its body and tells the observer, once.
  *
- * A body that comes in one piece with its end is copied once, into memory that all calls share; any other grows in memory of its own.
- * Room is left in front of it for what makes it a value.
+ * A body that comes in one piece with its end stays where it was read; any other grows in memory of its own. In front of it there is room for
+ * what makes it a value.
  */
 import { type Call, failed, failure, type ProviderObserver, type Reply } from '../../../core/index.js';
 import type { ResponseHead } from '../../../wire/http1/index.js';
@@ -30,8 +30,8 @@ export interface AnswerMaker {
   onFinished(call: BackendCall): void;
 }
 
-/** Room for a 32 KiB answer in one piece with all that can stand in front of it. */
-const SHARED_BYTES = 72 * 1024;
+/** For answers whose heads are too short; all calls share it, one at a time. */
+const SHARED_BYTES = 64 * 1024;
 const shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
 /** Up to this a body's length is believed at once; beyond it memory grows with what has really come. */
 const BELIEVED_BYTES_MAX = 256 * 1024;
@@ -95,12 +95,17 @@ export class BackendCall implements HttpHandler {
       this.maker.answer(this, head, this.#own, front, front + this.#ownBytes, true);
       return;
     }
-    // The end comes in the same read as the piece: the view still holds.
+    // The end comes in the same read as the piece: the view still holds, and what was the head has room for what makes it a value.
+    const piece = this.#piece;
+    this.#piece = null;
+    if (piece !== null && this.#pieceStart >= front) {
+      this.maker.answer(this, head, piece, this.#pieceStart, this.#pieceEnd, false);
+      return;
+    }
     const size = this.#pieceEnd - this.#pieceStart;
     const isShared = front + size <= SHARED_BYTES;
     const bytes = isShared ? shared : Buffer.allocUnsafeSlow(front + size);
-    this.#piece?.copy(bytes, front, this.#pieceStart, this.#pieceEnd);
-    this.#piece = null;
+    piece?.copy(bytes, front, this.#pieceStart, this.#pieceEnd);
     this.maker.answer(this, head, bytes, front, front + size, !isShared);
   }
 

@@ -97,7 +97,8 @@ export class Backend {
     const isShorter = timeoutMs > 0 && timeoutMs < requestTimeoutMs;
     const wholeMs = isShorter ? timeoutMs : requestTimeoutMs;
     const untilMs = isShorter || isTimeoutWhole ? call.receivedMs + wholeMs : 0;
-    const leftMs = timeoutMs > 0 ? Math.ceil(call.receivedMs + wholeMs - this.deps.loop.nowMs) : 0;
+    const elapsedMs = this.deps.loop.nowMs - call.receivedMs;
+    const leftMs = timeoutMs > 0 ? Math.ceil(wholeMs - elapsedMs) : 0;
     if (timeoutMs > 0 && leftMs <= 0) {
       waiting.finish(this.failed({ kind: 'timeout', text: 'the time was over before' }, NO_FIRST_BYTE));
       return;
@@ -105,14 +106,21 @@ export class Backend {
     const isJoined = end - start <= JOINED_BYTES_MAX;
     const head = completeHead(outgoing, call, leftMs, body, start, end, isJoined);
     let rest: Buffer | null = null;
-    if (!isJoined) rest = body === call.bytes ? this.#ownBody(call, start, end) : body.subarray(start, end);
+    let pooled: Buffer | null = null;
+    if (!isJoined && body === call.bytes) {
+      rest = this.#ownBody(call, start, end);
+      pooled = call.pooled;
+    } else if (!isJoined) {
+      rest = body.subarray(start, end);
+    }
     // What waits for an answer must not keep its body: callers would decide how much memory a slow backend costs.
     call.bytes = NO_BYTES;
     call.view = null;
+    call.pooled = null;
     if (!waiting.isCounted) this.inFlight += 1;
     waiting.isCounted = true;
     const { method } = outgoing;
-    waiting.exchange = upstream.start({ method, head, body: rest, timeouts, untilMs }, waiting);
+    waiting.exchange = upstream.start({ method, head, body: rest, pooled, timeouts, untilMs }, waiting);
   }
 
   /** The reply that tells of trouble with the backend, in the words of the peer. */
