@@ -4,7 +4,7 @@ import type { HttpDomain, HttpSettings } from '../../../src/core/index.js';
 import { ConnectTunnels } from '../../../src/data/server/http/proxy/connect-tunnels.js';
 import { DirectProxy } from '../../../src/data/server/http/proxy/direct-proxy.js';
 import { OutboundUpstreams } from '../../../src/data/server/http/proxy/outbound-upstreams.js';
-import { TargetPolicy } from '../../../src/data/server/http/target-policy.js';
+import { type AddressLookup, TargetPolicy } from '../../../src/data/server/http/target-policy.js';
 import { IoLoop, rawStreamsWork } from '../../../src/data/transport/index.js';
 import { realClock } from '../../support/clock.js';
 import { RecordingLogger } from '../../support/plane.js';
@@ -15,6 +15,8 @@ export interface ProxyOptions {
   domains?: readonly HttpDomain[];
   /** Name to its addresses; a name that is not here is not found. */
   names?: Readonly<Record<string, readonly string[]>>;
+  /** In place of `names`. */
+  lookup?: AddressLookup;
   tunnelIdleMs?: number;
   useRaw?: boolean;
 }
@@ -32,17 +34,13 @@ export async function proxyScene(t: TestContext, options: ProxyOptions = {}): Pr
   const loop = new IoLoop(realClock);
   const useRaw = options.useRaw ?? (await rawStreamsWork(loop));
   const settings: HttpSettings = { ...HTTP_SETTINGS, allow: ['backend.test'], ...options.http };
-  const names = options.names ?? { 'backend.test': ['127.0.0.1'] };
   const domains = options.domains ?? [];
   const ownPorts = new Set<number>();
   const policy = new TargetPolicy(settings.allow, {
     loop,
     ownPorts: () => ownPorts,
     ownAddresses: [],
-    lookup: (name, done) => {
-      const found = Object.hasOwn(names, name) ? names[name]! : [];
-      setImmediate(() => done(found.length === 0 ? 'ENOTFOUND' : null, found));
-    },
+    lookup: options.lookup ?? tableLookup(options.names ?? { 'backend.test': ['127.0.0.1'] }),
   });
   const logger = new RecordingLogger();
   const upstreams = new OutboundUpstreams(settings, policy, { loop, useRaw });
@@ -65,4 +63,11 @@ export async function proxyScene(t: TestContext, options: ProxyOptions = {}): Pr
     await scene.close();
   });
   return { scene, upstreams, tunnels, logger };
+}
+
+function tableLookup(names: Readonly<Record<string, readonly string[]>>): AddressLookup {
+  return (name, done) => {
+    const found = Object.hasOwn(names, name) ? names[name]! : [];
+    setImmediate(() => done(found.length === 0 ? 'ENOTFOUND' : null, found));
+  };
 }

@@ -91,9 +91,11 @@ function loopIn(via: string, viaName: string): string | null {
   return passes >= OWN_PASSES_MAX ? `passed this agent ${passes} times` : null;
 }
 
-/** Fields of an answer for the caller: name, value, name, value ...; Content-Length is among them, for answers without body. */
+/**
+ * Fields of an answer for the caller: name, value, name, value ...; Content-Length is among them, for answers without body. The memo of the head
+ * is not ours: calls of domains use the same connections.
+ */
 export function forwardedFields(head: ResponseHead, viaName: string): readonly string[] {
-  if (head.memo !== null) return head.memo as readonly string[];
   const connection = head.get('connection') === undefined ? [] : connectionOptions(head);
   const fields: string[] = [];
   let via = '';
@@ -108,7 +110,6 @@ export function forwardedFields(head: ResponseHead, viaName: string): readonly s
     else fields.push(name, value);
   }
   fields.push('Via', joined(via, `1.${head.minorVersion} ${viaName}`));
-  head.memo = fields;
   return fields;
 }
 
