@@ -8,6 +8,7 @@
  */
 import { type ClusterState, type MeshState, MeshUrl, silentLogger } from '../../src/core/index.js';
 import { createDataPlane } from '../../src/data/index.js';
+import { HTTP_SETTINGS } from '../../test/support/plane.js';
 import { spread } from './support.js';
 
 const REFERS = 5000;
@@ -21,6 +22,9 @@ const plane = await createDataPlane({
   accessLog: { enabled: false, write: (chunk, _lines, release) => release(chunk) },
   isAccessLogStructured: false,
   descriptorsMax: 1024,
+  http: HTTP_SETTINGS,
+  ownAddresses: [],
+  managementPort: () => 0,
 });
 
 let state = firstState();

@@ -37,6 +37,7 @@ import {
 import { createDataPlane } from '../data/index.js';
 import { AccessLogFile, createMetrics, MainLog, type Metrics, PeriodStatistics } from '../telemetry/index.js';
 import { descriptorsMax } from './limits.js';
+import { ownAddresses } from './own-addresses.js';
 import { writePidFile } from './pid-file.js';
 import { readStatusFile, writeStatusFile } from './status-file.js';
 import { version } from './version.js';
@@ -105,6 +106,7 @@ export class Agent implements ManagementView {
       logger,
       random: Math.random,
       defaultDirectory: path.join(agent.runtimeDir, 'registry'),
+      localIp: agent.localIp,
     });
     this.#snapshots = new SnapshotFiles({ directory: agent.snapshotDir, clock, logger });
     this.#discovery = new Discovery({
@@ -235,6 +237,9 @@ export class Agent implements ManagementView {
       logger,
       accessLog: this.#accessLog,
       isAccessLogStructured: agent.logStructured,
+      http: agent.http,
+      ownAddresses: ownAddresses(),
+      managementPort: () => portOf(this.#managementAddress),
       descriptorsMax: descriptorsMax((trouble) => logger.warn({ trouble }, 'limit of open files unknown')),
     });
     this.#plane = plane;
@@ -391,4 +396,9 @@ export class Agent implements ManagementView {
       reports: () => [this.#mainLog.report(), this.#accessLog.report()],
     };
   }
+}
+
+/** 0 for a unix socket, and before it listens. */
+function portOf(address: string): number {
+  return address.startsWith('unix:') ? 0 : Number(/:(\d+)$/.exec(address)?.[1] ?? 0);
 }

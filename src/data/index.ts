@@ -6,6 +6,7 @@ import {
   type AccessLogSink,
   AgentError,
   type Call,
+  type CallHead,
   type Clock,
   type ClusterState,
   type DataPlane,
@@ -14,20 +15,29 @@ import {
   type ExportState,
   type Failure,
   failed,
+  type HttpDomain,
+  type HttpSettings,
   type ListenerReport,
   type ListenerState,
   type Logger,
   type MeshState,
   MeshUrl,
   type Random,
+  utf8Text,
 } from '../core/index.js';
 import { Cluster, type ClusterDeps } from './cluster/index.js';
 import { DialQueue, MotanEndpoint } from './endpoint/index.js';
 import { Export, type ExportDeps } from './export/index.js';
 import { AccessLogWriter, CallCounters, chainBuilder, filterTable } from './filter/index.js';
-import { createProvider, META_SERVICE, MetaService, type ProviderDeps } from './provider/index.js';
+import {
+  createProvider,
+  DomainCalls,
+  META_SERVICE,
+  MetaService,
+  type ProviderDeps,
+} from './provider/index.js';
 import { DomainTable, ExportTable, LocationTable, RouteTable } from './route/index.js';
-import { HttpServer, MotanServer, TypedCalls } from './server/index.js';
+import { HttpProxy, HttpServer, MotanServer, TypedCalls } from './server/index.js';
 import { IoLoop, rawStreamsWork } from './transport/index.js';
 
 export { haStrategies, loadBalancers } from './cluster/index.js';
@@ -47,6 +57,12 @@ export interface DataPlaneOptions {
   readonly isAccessLogStructured: boolean;
   /** Soft limit of open files. */
   readonly descriptorsMax: number;
+  /** Settings of the HTTP port; also for calls of domains while the port is closed. */
+  readonly http: HttpSettings;
+  /** Addresses of this machine, as text: nothing that a caller names may lead back to the agent. */
+  readonly ownAddresses: readonly string[];
+  /** TCP port of the management API; 0 while it has none. */
+  readonly managementPort: () => number;
 }
 
 /** What every kind of listener can do. */
@@ -77,6 +93,8 @@ class MotanDataPlane implements DataPlane {
   readonly #clusterDeps: ClusterDeps;
   readonly #exportDeps: ExportDeps;
   readonly #framework: ReadonlyMap<string, Export>;
+  readonly #proxy: HttpProxy;
+  readonly #domainCalls: DomainCalls;
   readonly #servers = new Map<string, Server>();
   readonly #healthListeners = new Set<(exportId: string, isHealthy: boolean) => void>();
   /** By `referId`. */
@@ -124,6 +142,17 @@ class MotanDataPlane implements DataPlane {
         for (const listener of [...this.#healthListeners]) listener(exportId, isHealthy);
       },
     };
+    this.#proxy = new HttpProxy(options.http, {
+      loop,
+      logger,
+      useRaw,
+      random: options.random,
+      isDomain: (host) => this.#domains.find(host) !== null,
+      ownPorts: () => this.#ownPorts(),
+      ownAddresses: options.ownAddresses,
+    });
+    const { outbound } = this.#proxy;
+    this.#domainCalls = new DomainCalls(options.http.upstreamTimeoutMs, { loop, logger, useRaw, outbound });
     this.#framework = new Map([[META_SERVICE, this.#metaExport()]]);
     this.#routeNumber += 1;
     this.#noExports = new ExportTable(this.#routeNumber, [], this.#framework);
@@ -160,7 +189,9 @@ class MotanDataPlane implements DataPlane {
   }
 
   async drain(withinMs: number): Promise<number> {
+    this.#proxy.drain();
     const left = await Promise.all([...this.#servers.values()].map((server) => server.drain(withinMs)));
+    this.#proxy.close(0);
     for (const cluster of this.#clusters.values()) cluster.close(0);
     for (const exported of this.#exports.values()) exported.close(0);
     this.#clusters = new Map();
@@ -213,10 +244,15 @@ class MotanDataPlane implements DataPlane {
           routeRpc: route,
           domains: (host) => this.#domains.find(host),
           typedCalls: this.#typedCalls(listener),
-          directProxy: null,
-          connect: null,
+          directProxy: this.#proxy.directProxy,
+          connect: this.#proxy.connect,
         });
     }
+  }
+
+  #ownPorts(): ReadonlySet<number> {
+    const ports = [...this.#servers.values()].map((server) => server.port);
+    return new Set([...ports, this.#options.managementPort()].filter((port) => port > 0));
   }
 
   #typedCalls(listener: ListenerState): TypedCalls {
@@ -236,12 +272,23 @@ class MotanDataPlane implements DataPlane {
     const head = call.head;
     const routes = this.#routes;
     if (head.routeState !== routes.number || head.route === null) {
-      head.route = routes.resolve(head);
+      head.route = this.#resolve(head);
       head.routeState = routes.number;
     }
-    const target = head.route as Cluster | Failure;
+    const target = head.route as Cluster | DomainRoute | Failure;
     if (target instanceof Cluster) target.call(call);
+    else if (target instanceof DomainRoute) this.#domainCalls.call(target.domain, call);
     else call.origin.onReply(call, failed(target));
+  }
+
+  /** A refer with that service, else a domain of that name: spec agent 5.1, traffic 2.10. */
+  #resolve(head: CallHead): Cluster | DomainRoute | Failure {
+    const routes = this.#routes;
+    if (!this.#domains.isEmpty && !routes.knows(head.service)) {
+      const domain = this.#domains.find(utf8Text(head.service));
+      if (domain !== null) return new DomainRoute(domain);
+    }
+    return routes.resolve(head);
   }
 
   #routeExport(listener: string, call: Call): void {
@@ -324,6 +371,15 @@ class MotanDataPlane implements DataPlane {
       httpMethods: new Map(),
     };
     return new Export(state, { ...this.#exportDeps, createProvider: () => new MetaService(() => NO_METAS) });
+  }
+}
+
+/** A call whose service is the name of a domain. */
+class DomainRoute {
+  readonly domain: HttpDomain;
+
+  constructor(domain: HttpDomain) {
+    this.domain = domain;
   }
 }
 

@@ -213,6 +213,9 @@ export class Scene {
       accessLog,
       isAccessLogStructured: options.isAccessLogStructured ?? false,
       descriptorsMax: options.descriptorsMax ?? 20_000,
+      http: { ...HTTP_SETTINGS, ...options.http },
+      ownAddresses: [],
+      managementPort: () => 0,
     });
     const base = { host: '127.0.0.1', port: 0, unixSock: null, frameBytesMax: 10_485_760, callsMax: 50_000 };
     const listeners: ListenerState[] = [

@@ -25,6 +25,11 @@ export class RouteTable<Target extends Routable> {
     }
   }
 
+  /** Whether a refer has that service, in whatever group. */
+  knows(service: string): boolean {
+    return this.#byService.has(service);
+  }
+
   resolve(head: CallHead): Target | Failure {
     if (head.service === '') return notFound('empty service is not supported. service: ');
     const targets = this.#byService.get(head.service);
