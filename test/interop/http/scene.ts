@@ -29,6 +29,7 @@ export interface Behind {
 
 export interface Front {
   readonly agent: Agent;
+  /** Nobody listens there when `httpProxyUnixSock` is set. */
   readonly httpPort: number;
 }
 
@@ -140,6 +141,7 @@ export async function startFront(
     ) as Record<string, unknown>,
   };
   const agent = await startAgent(config, kind);
-  await eventually('the HTTP port accepts', 10_000, () => accepts(httpPort));
+  const listener = typeof settings.httpProxyUnixSock === 'string' ? settings.httpProxyUnixSock : httpPort;
+  await eventually('the HTTP port accepts', 10_000, () => accepts(listener));
   return { agent, httpPort };
 }
