@@ -63,6 +63,36 @@ function writeNineDigits(into: Uint8Array, at: number, value: number): number {
   return at + 9;
 }
 
+/** What `parseSigned64` found: valid until its next call. */
+export const parsed64 = { high: 0, low: 0 };
+
+/**
+ * Reads `bytes[start, end)` as signed 64-bit decimal into `parsed64`. Only the text that `writeSigned64` makes of a value is taken: false for
+ * leading zeros, a plus, `-0`, blanks, and values out of range.
+ */
+export function parseSigned64(bytes: Uint8Array, start: number, end: number): boolean {
+  const isNegative = bytes[start] === 0x2d;
+  const first = isNegative ? start + 1 : start;
+  const digits = end - first;
+  if (digits < 1 || digits > 19) return false;
+  if (bytes[first] === 0x30 && (digits > 1 || isNegative)) return false;
+  let high = 0;
+  let low = 0;
+  for (let at = first; at < end; at += 1) {
+    const digit = bytes[at]! - 0x30;
+    if (digit < 0 || digit > 9) return false;
+    const next = low * 10 + digit;
+    const carry = Math.floor(next / 4294967296);
+    low = next - carry * 4294967296;
+    high = high * 10 + carry;
+  }
+  // 2^63 has one text only: with the minus.
+  if (high > 0x80000000 || (high === 0x80000000 && (low > 0 || !isNegative))) return false;
+  parsed64.low = isNegative ? (~low + 1) >>> 0 : low >>> 0;
+  parsed64.high = isNegative ? (~high + (parsed64.low === 0 ? 1 : 0)) >>> 0 : high >>> 0;
+  return true;
+}
+
 const scratch = Buffer.allocUnsafe(DECIMAL_BYTES_MAX);
 
 /** The same text as a string: for messages, not for the hot path. */

@@ -1,6 +1,13 @@
 export { BufferPool } from './buffer-pool.js';
 export { copyBytes, equalBytes } from './bytes.js';
-export { DECIMAL_BYTES_MAX, signed64Text, writeInteger, writeSigned64 } from './decimal.js';
+export {
+  DECIMAL_BYTES_MAX,
+  parsed64,
+  parseSigned64,
+  signed64Text,
+  writeInteger,
+  writeSigned64,
+} from './decimal.js';
 export {
   endsInNumber,
   type IpAddress,

@@ -29,7 +29,7 @@ export class CallHead {
   readonly proxyProtocol: string;
   /** `M_s`: the calling application, defaults not yet filled in. */
   readonly source: string;
-  /** `M_rid` as text; empty when the caller sent none and the frame id stands for it. */
+  /** `M_rid` as text; empty when `Call.requestIdHigh` and `Call.requestIdLow` say it. */
   readonly requestId: string;
   /** `M_tmo` in ms; 0 when absent or not a positive number. */
   readonly timeoutMs: number;
@@ -80,6 +80,12 @@ export class Call {
   readonly protocol: 1 | 2;
   readonly idHigh: number;
   readonly idLow: number;
+  /**
+   * The request id that logs and nodes are told (spec traffic 1.2), when the head has none: the `M_rid` of the caller that was parted from the head,
+   * so that calls can share it, else the id of the frame.
+   */
+  requestIdHigh: number;
+  requestIdLow: number;
   /** Message type byte with the proxy bit set. */
   type: number;
   readonly versionStatus: number;
@@ -118,6 +124,8 @@ export class Call {
     this.protocol = protocol;
     this.idHigh = idHigh;
     this.idLow = idLow;
+    this.requestIdHigh = idHigh;
+    this.requestIdLow = idLow;
     this.type = type;
     this.versionStatus = versionStatus;
     this.serialization = serialization;

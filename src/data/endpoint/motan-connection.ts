@@ -130,9 +130,7 @@ export class MotanConnection implements StreamOwner {
       writeRequest(this.#stream, call, metadata, sequence, idLow);
     } else {
       const frame = call.bytes.subarray(call.bodyStart, call.bodyEnd);
-      const attachments = isBackend
-        ? v1BackendAttachments(call)
-        : v1Attachments(call, group, application);
+      const attachments = isBackend ? v1BackendAttachments(call) : v1Attachments(call, group, application);
       this.#stream.appendBuffer(rewriteV1Request(frame, attachments.entries(), sequence, idLow));
     }
     // What waits for an answer must not keep its body: callers would decide how much memory a slow node costs.

@@ -1,8 +1,8 @@
 /**
  * Writes a call towards its node: header, metadata with what the client agent adds (spec wire 3.2), body as it came.
  *
- * The metadata of most calls of a caller is equal, so its outgoing form is kept with the shared head as bytes; only `M_rid`, which
- * is the caller's frame id when the caller gave none, is written per call.
+ * The metadata of most calls of a caller is equal, so its outgoing form is kept with the shared head as bytes; only `M_rid` is written
+ * per call, and last: there the next agent parts it from the rest.
  */
 import { copyBytes, DECIMAL_BYTES_MAX, writeSigned64 } from '../../base/index.js';
 import type { Call, CallHead, Metadata } from '../../core/index.js';
@@ -72,7 +72,7 @@ export function writeRequest(
   let at = metaStart + metadata.length;
   if (call.head.requestId === '') {
     bytes.set(REQUEST_ID_KEY, at);
-    at = writeSigned64(bytes, at + REQUEST_ID_KEY.length, call.idHigh, call.idLow);
+    at = writeSigned64(bytes, at + REQUEST_ID_KEY.length, call.requestIdHigh, call.requestIdLow);
   }
   view.setUint32(start + 13, at - metaStart);
   view.setUint32(at, bodyBytes);
@@ -98,7 +98,7 @@ function writeHuge(stream: ByteStream, call: Call, metadata: Buffer, idHigh: num
   let idBytes = 0;
   if (call.head.requestId === '') {
     REQUEST_ID_KEY.copy(requestId);
-    idBytes = writeSigned64(requestId, REQUEST_ID_KEY.length, call.idHigh, call.idLow);
+    idBytes = writeSigned64(requestId, REQUEST_ID_KEY.length, call.requestIdHigh, call.requestIdLow);
   }
   const head = Buffer.alloc(HEADER_BYTES);
   head.writeUInt32BE((0xf1f10000 | (call.type << 8) | call.versionStatus) >>> 0, 0);

@@ -180,7 +180,7 @@ class AccessLogFilter implements Filter {
     at += start.length;
     at =
       head.requestId === ''
-        ? writeSigned64(into, at, call.idHigh, call.idLow)
+        ? writeSigned64(into, at, call.requestIdHigh, call.requestIdLow)
         : at + into.write(clean(head.requestId.slice(0, 128)), at, 'latin1');
     into.set(names, at);
     at += names.length;
@@ -224,7 +224,7 @@ class AccessLogFilter implements Filter {
     let at = writer.begin(most, nowMs);
     const into = writer.buffer;
     into.set(this.#start, at);
-    at = writeSigned64(into, at + this.#start.length, call.idHigh, call.idLow);
+    at = writeSigned64(into, at + this.#start.length, call.requestIdHigh, call.requestIdLow);
     at += into.write(fields, at, 'utf8');
     writer.end(at);
   }

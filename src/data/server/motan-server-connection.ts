@@ -6,7 +6,7 @@
  * Reading stops while too much is in flight or unwritten for this caller, or while a node that it calls takes bytes too slowly;
  * others go on. A caller that does not take its answers at all is closed when they reach UNSENT_BYTES_MAX.
  */
-import { equalBytes } from '../../base/index.js';
+import { DECIMAL_BYTES_MAX, equalBytes, parsed64, parseSigned64 } from '../../base/index.js';
 import {
   Call,
   CallHead,
@@ -67,6 +67,8 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
   readonly #reader: FrameReader;
   #head: CallHead | null = null;
   #headBytes: Buffer = Buffer.alloc(0);
+  /** The current frame has its `M_rid` in `parsed64`. */
+  #hasPartedId = false;
   #inFlight = 0;
   /** Nodes that asked for a pause, plus one for each own bound that is reached. */
   #pauses = 0;
@@ -236,6 +238,10 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
     call.view = reader.view;
     call.isOwned = reader.isOwnBuffer;
     call.pooled = reader.pooled;
+    if (this.#hasPartedId) {
+      call.requestIdHigh = parsed64.high;
+      call.requestIdLow = parsed64.low;
+    }
     this.#inFlight += 1;
     this.#server.begin();
     if ((reader.type & TYPE_GZIP) === 0) this.#server.carry(call);
@@ -317,21 +323,31 @@ export class MotanServerConnection implements StreamOwner, CallOrigin {
     this.#server.refuse(call, tooLarge(this.#server.frameBytesMax));
   }
 
-  /** The head of the current frame. Equal metadata is parsed once. */
+  /**
+   * The head of the current frame. Equal metadata is parsed once, and an `M_rid` at its end, which differs in each call that comes from an
+   * agent, is parted from it before: then `#hasPartedId` is true and the id in `parsed64`.
+   */
   #readHead(): CallHead {
     const { bytes, metaStart, metaEnd } = this.#reader;
+    const partedEnd = endBeforeRequestId(bytes, metaStart, metaEnd);
+    this.#hasPartedId = partedEnd < metaEnd;
     const known = this.#head;
     if (
       known !== null &&
-      metaEnd - metaStart === this.#headBytes.length &&
+      partedEnd - metaStart === this.#headBytes.length &&
       equalBytes(bytes, metaStart, this.#headBytes)
     ) {
       return known;
     }
-    const head = new CallHead(parseMetadata(bytes, metaStart, metaEnd), this.#stream.remoteHost);
-    if (metaEnd - metaStart > KEPT_HEAD_BYTES_MAX) return head;
+    const head = new CallHead(parseMetadata(bytes, metaStart, partedEnd), this.#stream.remoteHost);
+    if (this.#hasPartedId && head.requestId !== '') {
+      // Two of them: the last one counts, and this head is of no use to other calls.
+      this.#hasPartedId = false;
+      return new CallHead(parseMetadata(bytes, metaStart, metaEnd), this.#stream.remoteHost);
+    }
+    if (partedEnd - metaStart > KEPT_HEAD_BYTES_MAX) return head;
     this.#head = head;
-    this.#headBytes = Buffer.from(bytes.subarray(metaStart, metaEnd));
+    this.#headBytes = Buffer.from(bytes.subarray(metaStart, partedEnd));
     return head;
   }
 
@@ -390,6 +406,21 @@ const V2_NAMES = [
   ['M_v', 'version'],
   ['M_s', 'application'],
 ] as const;
+
+const REQUEST_ID_KEY = Buffer.from('\nM_rid\n');
+const NEWLINE = 0x0a;
+
+/**
+ * Where the metadata ends without an `M_rid` that is its last key and a number; `end` when there is none. The number is then in `parsed64`.
+ */
+function endBeforeRequestId(bytes: Buffer, start: number, end: number): number {
+  const least = Math.max(start + REQUEST_ID_KEY.length, end - DECIMAL_BYTES_MAX);
+  let at = end;
+  while (at > least && bytes[at - 1] !== NEWLINE) at -= 1;
+  const keyStart = at - REQUEST_ID_KEY.length;
+  if (keyStart <= start || at === end || !equalBytes(bytes, keyStart, REQUEST_ID_KEY)) return end;
+  return parseSigned64(bytes, at, end) ? keyStart : end;
+}
 
 function tooLarge(bytesMax: number): Failure {
   return failure('E_TOO_LARGE', `the message is larger than ${bytesMax} bytes`);

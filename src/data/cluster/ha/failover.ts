@@ -77,7 +77,8 @@ function boundedRetries(retries: number): number {
 /** The text of motan-go, with the request's metadata sorted by key: operators and tests look for it. */
 function noEndpointText(call: Call, cluster: ClusterState): string {
   const metadata = call.head.metadata.copy();
-  const id = call.head.requestId === '' ? signed64Text(call.idHigh, call.idLow) : call.head.requestId;
+  const id =
+    call.head.requestId === '' ? signed64Text(call.requestIdHigh, call.requestIdLow) : call.head.requestId;
   metadata.set('M_rid', id);
   metadata.set('host', call.head.host);
   if (metadata.text('M_s') === '')

@@ -86,8 +86,8 @@ export class CgiCall implements Job {
   onReleased(): void {
     const stderr = this.#stderr;
     if (stderr === null || stderr.isEmpty) return;
-    const { head, idHigh, idLow } = this.#call;
-    const requestId = head.requestId.slice(0, 128) || signed64Text(idHigh, idLow);
+    const { head, requestIdHigh, requestIdLow } = this.#call;
+    const requestId = head.requestId.slice(0, 128) || signed64Text(requestIdHigh, requestIdLow);
     const fields = { service: this.#owner.settings.service, requestId, stderr: stderr.toString() };
     this.#owner.logger.warn(fields, 'a script wrote to its error log');
   }

@@ -153,7 +153,7 @@ function attachmentParams(call: Call, encoder: RequestEncoder): void {
     if (name !== 'host' && name !== 'M_rid') encoder.param(`MOTAN_${name}`, value);
   }
   encoder.param('MOTAN_host', head.host);
-  encoder.param('MOTAN_M_rid', head.requestId || signed64Text(call.idHigh, call.idLow));
+  encoder.param('MOTAN_M_rid', head.requestId || signed64Text(call.requestIdHigh, call.requestIdLow));
 }
 
 /** W3C trace context travels on as the headers that it is. */
@@ -192,7 +192,7 @@ function unsignedId(call: Call): string {
   const { requestId } = call.head;
   if (/^[1-9]\d{0,17}$/.test(requestId)) return requestId;
   if (/^-?\d{1,20}$/.test(requestId)) return BigInt.asUintN(64, BigInt(requestId)).toString();
-  return ((BigInt(call.idHigh >>> 0) << 32n) | BigInt(call.idLow >>> 0)).toString();
+  return ((BigInt(call.requestIdHigh >>> 0) << 32n) | BigInt(call.requestIdLow >>> 0)).toString();
 }
 
 function hasControl(text: string): boolean {

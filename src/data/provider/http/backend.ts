@@ -23,7 +23,7 @@ export interface Outgoing {
   readonly method: string;
   /** Request line and field lines. */
   readonly front: Buffer;
-  /** The fields have no request id: the frame's is added, as motan-go adds it to the metadata. */
+  /** The fields have no request id: the call's is added, as motan-go adds it to the metadata. */
   readonly needsId: boolean;
   /** Says `Content-Length` even when there is no body. */
   readonly saysLength: boolean;
@@ -167,7 +167,7 @@ function completeHead(
   let at = front.length;
   if (outgoing.needsId) {
     into.set(ID_FIELD, at);
-    at = endLine(into, writeSigned64(into, at + ID_FIELD.length, call.idHigh, call.idLow));
+    at = endLine(into, writeSigned64(into, at + ID_FIELD.length, call.requestIdHigh, call.requestIdLow));
   }
   if (leftMs > 0) {
     into.set(LEFT_FIELD, at);

@@ -339,7 +339,9 @@ function joined(pairs: readonly (readonly [string, string | null])[], isForm = f
 /** The id of the request as an unsigned number, as the peers print it here. */
 function requestIdText(call: Call): string {
   const { requestId } = call.head;
-  const text = /^-?\d{1,20}$/.test(requestId) ? requestId : signed64Text(call.idHigh, call.idLow);
+  const text = /^-?\d{1,20}$/.test(requestId)
+    ? requestId
+    : signed64Text(call.requestIdHigh, call.requestIdLow);
   return text.startsWith('-') ? BigInt.asUintN(64, BigInt(text)).toString() : text;
 }
 

@@ -11,6 +11,7 @@ import { Dispatcher, RefusingHandler } from './dispatch.js';
 import type { HttpExchange, HttpHandler, Outcome } from './exchange.js';
 import { HttpServerConnection, type RequestIntake } from './http-server-connection.js';
 import { ProxyToRpc } from './proxy-to-rpc.js';
+import { RequestIds } from './request-ids.js';
 import { TransparentHttp } from './transparent.js';
 
 /** A draining connection stays half-closed for this long, so that its peer reads the last answers before the close. */
@@ -61,10 +62,11 @@ export class HttpServer implements RequestIntake {
     this.state = state;
     this.#deps = deps;
     const directProxy = deps.directProxy ?? new RefusingHandler(403, 'this host is not served');
+    const ids = new RequestIds(deps.loop.clock.wallMs());
     this.#handler = new Dispatcher({
       domains: deps.domains,
-      bridge: new ProxyToRpc(state, deps),
-      transparent: new TransparentHttp(state, deps.loop, directProxy),
+      bridge: new ProxyToRpc(state, deps, ids),
+      transparent: new TransparentHttp(state, directProxy, ids),
       typedCalls: deps.typedCalls ?? new RefusingHandler(404, 'typed calls are not served'),
       directProxy,
       connect: deps.connect ?? new RefusingHandler(403, 'CONNECT is not served'),

@@ -30,7 +30,7 @@ import {
   outcomeOf,
   type ReplyReceiver,
 } from './exchange.js';
-import { RequestIds } from './request-ids.js';
+import type { RequestIds } from './request-ids.js';
 import {
   readText,
   SIMPLE_BYTE,
@@ -72,7 +72,6 @@ interface Plan {
 }
 
 export interface ProxyToRpcDeps {
-  readonly loop: IoLoop;
   readonly routeRpc: (call: Call) => void;
 }
 
@@ -82,10 +81,10 @@ export class ProxyToRpc implements HttpHandler, BodyCollector, ReplyReceiver {
   readonly #ids: RequestIds;
   readonly #value: Span = { start: 0, end: 0 };
 
-  constructor(state: ListenerState, deps: ProxyToRpcDeps) {
+  constructor(state: ListenerState, deps: ProxyToRpcDeps, ids: RequestIds) {
     this.#bodyBytesMax = Math.min(state.http!.bodyBytesMax, state.frameBytesMax - VALUE_HEAD_BYTES);
     this.#routeRpc = deps.routeRpc;
-    this.#ids = new RequestIds(deps.loop.clock.wallMs());
+    this.#ids = ids;
   }
 
   handle(exchange: HttpExchange): void {

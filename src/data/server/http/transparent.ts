@@ -32,7 +32,7 @@ import {
   outcomeOf,
   type ReplyReceiver,
 } from './exchange.js';
-import { RequestIds } from './request-ids.js';
+import type { RequestIds } from './request-ids.js';
 import {
   readTwo,
   SIMPLE_BYTE,
@@ -76,11 +76,11 @@ export class TransparentHttp implements DomainHandler, BodyCollector, ReplyRecei
   readonly #body: Span = { start: 0, end: 0 };
 
   /** @param fallback answers what nobody in the mesh serves */
-  constructor(state: ListenerState, loop: IoLoop, fallback: HttpHandler) {
+  constructor(state: ListenerState, fallback: HttpHandler, ids: RequestIds) {
     this.#fallback = fallback;
     this.#bodyBytesMax = state.http!.bodyBytesMax;
     this.#frameBytesMax = state.frameBytesMax;
-    this.#ids = new RequestIds(loop.clock.wallMs());
+    this.#ids = ids;
   }
 
   serve(exchange: HttpExchange, domain: HttpDomain, service: string, authority: string): void {
