@@ -105,11 +105,13 @@ test('reads the five fields from query or form, the query first', async (t) => {
   await scene.ask(post(QUERY, 'x=1&arg=second&y=2'));
   await scene.ask(post(`${QUERY}&arg=query`, 'arg=form'));
   await scene.ask(post(QUERY, 'arg=first&arg=second'));
+  const long = 'l'.repeat(1000);
+  await scene.ask(post(QUERY, `arg=${long}&arg=second`));
 
-  assert.deepEqual(argumentsOf(scene), ['a b&c', 'a b&c', 'query', 'second', 'query', 'first']);
+  assert.deepEqual(argumentsOf(scene), ['a b&c', 'a b&c', 'query', 'second', 'query', 'first', long]);
   assert.deepEqual(
     scene.calls.map(({ call }) => call.head.service),
-    ['S', 'S', 'Q', 'S', 'S', 'S'],
+    ['S', 'S', 'Q', 'S', 'S', 'S', 'S'],
   );
 });
 

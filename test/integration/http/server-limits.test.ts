@@ -1,6 +1,7 @@
 /** Bytes that are no HTTP, too many or too slow: answered once, and nothing behind them is read. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { HttpExchange } from '../../../src/data/server/index.js';
 import { until } from '../../support/clock.js';
 import { echo, RecordingHandler, serverScene, tellTarget } from './server-scene.js';
 
@@ -171,6 +172,23 @@ test('gives memory to a body as it comes, not as it is announced', async (t) => 
   await until('all have come', () => scene.server.report().inFlight === 20);
 
   assert.ok(process.memoryUsage().arrayBuffers - before < 50_000_000);
+});
+
+test('refuses with 503 what would take more memory than all bodies together may', async (t) => {
+  const collector = {
+    onBodyCollected: (exchange: HttpExchange) => {
+      // Untouched, so it costs nothing here.
+      if (exchange.replaceBody(Buffer.allocUnsafeSlow(520 * 1024 * 1024), 0)) exchange.respond(200, [], null);
+    },
+  };
+  const handler = new RecordingHandler((exchange) => exchange.collectBody(1000, collector));
+  const scene = await serverScene(t, { deps: { directProxy: handler } });
+
+  const answer = await scene.ask('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx');
+
+  assert.equal(answer.status, 503);
+  assert.equal(answer.fields.get('retry-after'), '1');
+  assert.equal(scene.server.report().shed, 1);
 });
 
 const NOT_WHOLE = { onBodyCollected: () => assert.fail('the body is not whole') };
