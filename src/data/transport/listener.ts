@@ -9,14 +9,13 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { AgentError, messageOf } from '../../core/index.js';
 import type { ByteStream } from './byte-stream.js';
+import { KEEPALIVE_SECONDS } from './dial.js';
 import type { IoLoop } from './io-loop.js';
-import { type RawHandle, RawStream, takeHandle } from './raw-stream.js';
+import { type RawHandle, RawStream } from './raw-stream.js';
 import { SocketStream } from './socket-stream.js';
 
 /** With Node's default of 511 a burst of 9,900 connects took 10 s instead of 1.2 s: lost SYNs are sent again after 1 s. */
 const BACKLOG = 4096;
-/** Go's default for accepted connections (spec agent 4), and for dialled ones. */
-const KEEPALIVE_SECONDS = 15;
 
 export interface ListenAddress {
   /** Stable name, for messages: `forward`. */
@@ -171,44 +170,4 @@ function answers(path: string): Promise<boolean> {
     });
     probe.once('error', () => resolve(false));
   });
-}
-
-/** Streams to a node: connects, then hands the connection on. */
-export function dial(
-  loop: IoLoop,
-  target:
-    | { readonly host: string; readonly port: number; readonly lookup?: net.LookupFunction }
-    | { readonly path: string },
-  timeoutMs: number,
-  useRaw: boolean,
-  done: (stream: ByteStream | null, error: string | null) => void,
-): void {
-  const socket = net.connect({
-    ...target,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: KEEPALIVE_SECONDS * 1000,
-    allowHalfOpen: true,
-  });
-  let isSettled = false;
-  const settle = (error: string | null): void => {
-    if (isSettled) return;
-    isSettled = true;
-    clearTimeout(timer);
-    socket.removeAllListeners();
-    if (error !== null) {
-      // A late error of the abandoned socket must not end the process.
-      socket.on('error', () => undefined);
-      socket.destroy();
-      done(null, error);
-    } else {
-      done(useRaw ? new RawStream(loop, takeHandle(socket)) : new SocketStream(loop, socket), null);
-    }
-  };
-  const timer = setTimeout(() => settle(`no connection within ${timeoutMs} ms`), timeoutMs);
-  socket.once('connect', () => settle(null));
-  // A name with several addresses gives one error for all, which has a code but no message.
-  socket.once('error', (error: NodeJS.ErrnoException) =>
-    settle(error.message || (error.code ?? 'no connection')),
-  );
 }

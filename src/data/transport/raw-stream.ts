@@ -2,10 +2,11 @@
  * A stream on Node's own handle (`TCP` or `Pipe`), without net.Socket on top.
  *
  * The streams machinery of net.Socket costs 1 to 2 us per write and 20 to 40 us per connection, and it cannot read accepted
- * connections into our own buffer. The handle can do both, but it is not public API: only this file knows it, and
+ * connections into our own buffer. The handle can do both, but it is not public API: only this file and `raw-connect.ts` know it, and
  * `rawStreamsWork` tries it on a loopback connection at start. Where that fails, `socket-stream.ts` takes over.
  */
-import net from 'node:net';
+import type net from 'node:net';
+import { getSystemErrorName } from 'node:util';
 import { messageOf } from '../../core/index.js';
 import { ByteStream } from './byte-stream.js';
 import type { IoLoop } from './io-loop.js';
@@ -44,6 +45,9 @@ const IGNORED = (): undefined => undefined;
 
 const binding = loadBinding();
 
+/** Whether this Node has what streams on handles need. */
+export const hasRawStreams = binding !== null;
+
 function loadBinding(): StreamBinding | null {
   // Missing or guarded in some future Node: then the public API is used, and the start says so.
   const bindingOf = (process as unknown as { binding?: (name: string) => unknown }).binding;
@@ -67,8 +71,9 @@ function loadBinding(): StreamBinding | null {
 let idleRequest: WriteRequest | null = null;
 
 export class RawStream extends ByteStream {
-  readonly remoteHost: string;
   readonly #handle: RawHandle;
+  /** Asked for when it is first wanted: dialled streams are never asked. */
+  #remoteHost: string | null = null;
   #isReading = true;
   #isShutdown = false;
   /** Buffer that the handle reads into now, when it is not the shared one. */
@@ -78,10 +83,14 @@ export class RawStream extends ByteStream {
   constructor(loop: IoLoop, handle: RawHandle) {
     super(loop);
     this.#handle = handle;
-    this.remoteHost = hostOf(handle);
     handle.onread = () => this.#onRead();
     handle.useUserBuffer(loop.readBuffer);
     handle.readStart();
+  }
+
+  get remoteHost(): string {
+    this.#remoteHost ??= hostOf(this.#handle);
+    return this.#remoteHost;
   }
 
   pauseReading(): void {
@@ -105,7 +114,7 @@ export class RawStream extends ByteStream {
         ? this.#handle.writeBuffer(request, slices[0]!)
         : this.#handle.writev(request, slices, true);
     if (status !== 0) {
-      this.close(`write failed: ${errorName(status)}`);
+      this.close(`write failed: ${getSystemErrorName(status)}`);
       return false;
     }
     if (streamBaseState[kLastWriteWasAsync] === 0) {
@@ -113,7 +122,8 @@ export class RawStream extends ByteStream {
       return true;
     }
     request.slices = slices;
-    request.oncomplete = (result) => this.writeDone(result < 0 ? `write failed: ${errorName(result)}` : null);
+    request.oncomplete = (result) =>
+      this.writeDone(result < 0 ? `write failed: ${getSystemErrorName(result)}` : null);
     return false;
   }
 
@@ -152,7 +162,7 @@ export class RawStream extends ByteStream {
 
   #onReadEnd(status: number): void {
     if (status !== UV_EOF) {
-      this.close(`read failed: ${errorName(status)}`);
+      this.close(`read failed: ${getSystemErrorName(status)}`);
       return;
     }
     this.#isReading = false;
@@ -169,20 +179,6 @@ function hostOf(handle: RawHandle): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
 
-function errorName(status: number): string {
-  return errorNames.get(status) ?? `error ${status}`;
-}
-
-/** The errors that connections really have, by libuv number on Linux. */
-const errorNames = new Map([
-  [-32, 'EPIPE'],
-  [-104, 'ECONNRESET'],
-  [-110, 'ETIMEDOUT'],
-  [-113, 'EHOSTUNREACH'],
-  [-101, 'ENETUNREACH'],
-  [-125, 'ECANCELED'],
-]);
-
 /** Takes the handle away from a connected socket; the socket object is of no use after that. */
 export function takeHandle(socket: net.Socket): RawHandle {
   const holder = socket as unknown as { _handle: RawHandle | null };
@@ -190,48 +186,4 @@ export function takeHandle(socket: net.Socket): RawHandle {
   handle.readStop();
   holder._handle = null;
   return handle;
-}
-
-/** Tries a whole exchange on loopback: accept, read into our buffer, write, half-close. Takes about 5 ms. */
-export async function rawStreamsWork(loop: IoLoop): Promise<boolean> {
-  if (binding === null) return false;
-  const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true });
-  try {
-    return await new Promise<boolean>((resolve, reject) => {
-      server.on('error', reject);
-      server.on('connection', (socket) => echoOnce(loop, takeHandle(socket)));
-      server.listen(0, '127.0.0.1', () => {
-        const { port } = server.address() as net.AddressInfo;
-        const client = net.connect(port, '127.0.0.1', () => client.end('ping'));
-        let answer = '';
-        client.setTimeout(1000, () => client.destroy(new Error('no answer')));
-        client.on('data', (bytes) => {
-          answer += bytes.toString('latin1');
-        });
-        client.on('error', reject);
-        client.on('close', () => resolve(answer === 'ping'));
-      });
-    });
-  } catch (error) {
-    process.emitWarning(`internal stream handles cannot be used: ${messageOf(error)}`);
-    return false;
-  } finally {
-    server.close();
-  }
-}
-
-function echoOnce(loop: IoLoop, handle: RawHandle): void {
-  const stream = new RawStream(loop, handle);
-  stream.owner = {
-    onBytes(input, _view, length) {
-      const chunk = stream.reserve(length);
-      input.copy(chunk.bytes, chunk.used, 0, length);
-      chunk.used += length;
-      return null;
-    },
-    onDirectBytes: () => null,
-    onEnd: () => stream.closeWhenWritten(),
-    onDrained() {},
-    onClosed() {},
-  };
 }

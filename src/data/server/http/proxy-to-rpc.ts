@@ -20,7 +20,6 @@ import {
   TYPE_PROXY,
 } from '../../../core/index.js';
 import { canonicalName, isFieldValue, parseForm, type RequestHead } from '../../../wire/http1/index.js';
-import type { IoLoop } from '../../transport/index.js';
 import { AnswerFront, textFront } from './answer-front.js';
 import { connectionNames, isForwarded, isMetadataKey, timeoutText } from './client-fields.js';
 import {

@@ -21,7 +21,6 @@ import {
   TYPE_PROXY,
 } from '../../../core/index.js';
 import { canonicalName, isFieldValue, parseResponseBlock } from '../../../wire/http1/index.js';
-import type { IoLoop } from '../../transport/index.js';
 import { AnswerFront } from './answer-front.js';
 import { connectionNames, isForwarded, timeoutText } from './client-fields.js';
 import type { DomainHandler } from './dispatch.js';
