@@ -105,6 +105,11 @@ export class ServerScene {
     return caller;
   }
 
+  /** Lets go of callers that have ended their connection. */
+  forgetCallers(): void {
+    this.#callers.length = 0;
+  }
+
   /** Sends `request` on a connection of its own and gives the one answer. */
   async ask(request: string | Buffer, method = 'GET'): Promise<RawAnswer> {
     const caller = await this.caller();
