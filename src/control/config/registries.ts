@@ -89,8 +89,10 @@ function checkAddresses(draft: EntryDraft, { problems }: LoadContext): boolean {
   if (hasServer && addresses.length > 0) {
     problems.warning({ ...about, code: 'no-effect', message: 'ignored, because host and port are set' });
   }
-  for (const address of hasServer ? [] : addresses) {
-    if (isAddress(address)) continue;
+  for (const [index, address] of (hasServer ? [] : addresses).entries()) {
+    // As in a connect string of ZooKeeper: the last one has the chroot.
+    const hasChroot = protocol === 'zookeeper' && index === addresses.length - 1;
+    if (isAddress(hasChroot ? address.replace(/\/.*$/, '') : address)) continue;
     problems.error({
       ...about,
       code: 'address',

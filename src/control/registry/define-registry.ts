@@ -11,6 +11,8 @@ export interface RegistryDeps {
   readonly logger: Logger;
   /** Directory of a `file` registry whose entry names none. */
   readonly defaultDirectory: string;
+  /** Under which refers are listed where a registry lists them; absent: they are not. */
+  readonly localIp?: string;
 }
 
 export interface RegistryOptions<Chosen> {

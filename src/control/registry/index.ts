@@ -6,6 +6,7 @@ import { direct } from './direct.js';
 import { file } from './file.js';
 import { local } from './local.js';
 import { UnsupportedRegistry, unsupportedReason } from './unsupported.js';
+import { zookeeper } from './zookeeper/zookeeper.js';
 
 export {
   defineRegistry,
@@ -16,7 +17,7 @@ export {
 export { SnapshotFiles, type SnapshotFilesOptions } from './snapshot.js';
 export { UNSUPPORTED_PROTOCOLS } from './unsupported.js';
 
-export const registries = { direct, local, file } satisfies Record<string, RegistryFactory>;
+export const registries = { direct, local, file, zookeeper } satisfies Record<string, RegistryFactory>;
 
 /** Other names by which configurations call the same registry. */
 export const registryAliases: Readonly<Record<string, string>> = { zk: 'zookeeper' };

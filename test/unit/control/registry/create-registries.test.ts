@@ -26,7 +26,7 @@ async function nodesOf(registry: Registry): Promise<readonly MeshUrl[]> {
 }
 
 test('the table names what is built in', () => {
-  assert.deepEqual(Object.keys(registries), ['direct', 'local', 'file']);
+  assert.deepEqual(Object.keys(registries), ['direct', 'local', 'file', 'zookeeper']);
 });
 
 test('entries with one address share one registry, entries with another address do not', () => {
@@ -48,7 +48,7 @@ test('file entries that name one directory differently share one registry', asyn
   await made.get('a')!.close();
 });
 
-for (const protocol of ['zookeeper', 'consul', 'redis', 'mesh']) {
+for (const protocol of ['consul', 'redis', 'mesh']) {
   test(`${protocol} is legal, and says that it is not built in`, async () => {
     const logger = new RecordingLogger();
     const registry = create({ r: `${protocol}://h:1/` }, logger).get('r')!;
@@ -65,14 +65,15 @@ for (const protocol of ['zookeeper', 'consul', 'redis', 'mesh']) {
   });
 }
 
-test('zk is another name of zookeeper', () => {
-  const registry = create({ r: 'zk://h:1/' }).get('r')!;
+test('zk is another name of zookeeper', async (t) => {
+  const made = create({ a: 'zk://127.0.0.1:1/', b: 'zookeeper://127.0.0.1:1/' });
+  t.after(() => made.get('a')!.close());
 
-  assert.equal(registry.report().lastError, 'registry protocol zookeeper is not built into this version');
+  assert.equal(made.get('a'), made.get('b'));
 });
 
 test('a registry that is not built in never settles an announcement', async () => {
-  const registry = create({ r: 'zookeeper://h:1/' }).get('r')!;
+  const registry = create({ r: 'mesh://h:1/' }).get('r')!;
   const node = MeshUrl.parse('motan2://h:1/com.x.Echo?group=g1');
 
   registry.announce(node, 'available');
