@@ -13,6 +13,8 @@ import { exceptionProblem, failureProblem, type PlainAnswer, type ProblemSubject
 const OK_FIELDS = ['Content-Type', 'application/json'];
 const OK_FRONT = new AnswerFront(200, OK_FIELDS);
 const NO_FIELDS: readonly string[] = [];
+/** The far side was told what is left in whole ms, so it gives up as much before us. */
+const ROUNDING_MS = 2;
 
 export class PendingCall implements ReplyReceiver, ExchangeWatcher, WheelTimer {
   deadlineMs = 0;
@@ -46,6 +48,10 @@ export class PendingCall implements ReplyReceiver, ExchangeWatcher, WheelTimer {
   onReply(exchange: HttpExchange, call: Call, reply: Reply): void {
     this.#timers.remove(this);
     if (!exchange.isOpen) return;
+    if (this.#hasGivenUp(exchange, reply)) {
+      this.onDeadline();
+      return;
+    }
     const fields = this.#answerMetadata.fieldsOf(reply);
     exchange.outcome = outcomeOf(reply);
     const problem = this.#problemOf(call, reply);
@@ -68,6 +74,13 @@ export class PendingCall implements ReplyReceiver, ExchangeWatcher, WheelTimer {
     const cause = failure('E_TIMEOUT', `no answer came within ${this.#plan.timeoutMs} ms`);
     exchange.outcome = 'failed';
     respondProblem(exchange, failureProblem(cause, this.#subject(this.#call!, '')), NO_FIELDS);
+  }
+
+  /** Who is out of time by our own deadline says so in many codes: the caller is told in one. */
+  #hasGivenUp(exchange: HttpExchange, { exception }: Reply): boolean {
+    if (this.#exchange === null || exception === null) return false;
+    const isTrouble = exception.type !== 2 || exception.code === 503;
+    return isTrouble && exchange.nowMs >= this.deadlineMs - ROUNDING_MS;
   }
 
   onAborted(): void {

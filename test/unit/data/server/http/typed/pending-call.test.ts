@@ -13,6 +13,7 @@ import { RecordingLogger } from '../../../../../support/plane.js';
 class FakeExchange {
   isOpen = true;
   outcome = 'ok';
+  nowMs = 0;
   readonly statuses: number[] = [];
 
   awaitReply(): void {}
@@ -39,10 +40,11 @@ function pending(timeoutMs: number) {
   made.begin(exchange as unknown as HttpExchange, call(), timeoutMs);
   const advance = (ms: number): void => {
     clock.advanceMs(ms);
+    exchange.nowMs = clock.nowMs();
     timers.advance();
   };
-  const reply = (): void =>
-    made.onReply(exchange as unknown as HttpExchange, call(), answer({ code: 404, type: 1, message: '' }));
+  const reply = (code = 404, type = 1): void =>
+    made.onReply(exchange as unknown as HttpExchange, call(), answer({ code, type, message: '' }));
   return { made, timers, exchange, advance, reply };
 }
 
@@ -78,6 +80,24 @@ test('the end of the time is answered once, and counts as failed', (t) => {
   assert.equal(exchange.outcome, 'failed');
   assert.equal(timers.size, 0);
 });
+
+for (const [code, type, status] of [
+  [503, 503, 504],
+  [503, 2, 504],
+  [400, 1, 504],
+  [1234, 2, 422],
+] as const) {
+  test(`exception ${code} of type ${type} when the time is just over has status ${status}`, (t) => {
+    const { timers, exchange, advance, reply } = pending(100);
+    t.after(() => timers.close());
+    advance(99);
+
+    reply(code, type);
+
+    assert.deepEqual(exchange.statuses, [status]);
+    assert.equal(timers.size, 0);
+  });
+}
 
 test('a caller that is gone leaves no timer', (t) => {
   const { made, timers } = pending(600_000);
