@@ -63,7 +63,7 @@ export function canConnectRaw(address: ConnectAddress): boolean {
 }
 
 /**
- * @param keepaliveSeconds of the connection, when it is TCP
+ * @param keepaliveSeconds of the connection, when it is TCP and leaves the machine
  * @param done told exactly once, never before this returns
  */
 export function connectRaw(
@@ -134,7 +134,7 @@ class RawConnect implements WheelTimer {
     }
     this.#handle = null;
     handle.setNoDelay?.(true);
-    handle.setKeepAlive?.(true, this.#keepaliveSeconds);
+    if (!isLoopback(this.#address)) handle.setKeepAlive?.(true, this.#keepaliveSeconds);
     this.#done(new RawStream(this.#loop, handle), null);
   }
 
@@ -143,6 +143,11 @@ class RawConnect implements WheelTimer {
     this.#handle = null;
     this.#done(null, error);
   }
+}
+
+/** A process of this machine does not vanish without a word, so the four system calls of keepalive are saved. */
+function isLoopback(address: ConnectAddress): boolean {
+  return !('path' in address) && (address.host.startsWith('127.') || address.host === '::1');
 }
 
 /** As net.connect's errors have it. */
