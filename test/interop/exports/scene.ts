@@ -177,14 +177,20 @@ const CHANGING = new Set([
   ...['Connection', 'Keep-Alive', 'Content-Length', 'host'],
 ]);
 
-export async function tell(port: number, question: Question): Promise<Told> {
-  const { service, method, argument = '', metadata = {} } = question;
-  const call = { at: port, group: GROUP, service: SERVICES[service], metadata: { M_rid: '42', ...metadata } };
-  const [result] = await goCalls(call, method, argument, 1);
+export async function tell(port: number, { service, ...question }: Question): Promise<Told> {
+  return tellFor({ at: port, group: GROUP, service: SERVICES[service] }, question);
+}
+
+/** Calls once with the id 42. */
+export async function tellFor(
+  call: { at: number; group: string; service: string },
+  { method, argument = '', metadata = {} }: Omit<Question, 'service'>,
+): Promise<Told> {
+  const [result] = await goCalls({ ...call, metadata: { M_rid: '42', ...metadata } }, method, argument, 1);
   return toldBy(result!);
 }
 
-export function toldBy(result: GoResult): Told {
+function toldBy(result: GoResult): Told {
   const metadata: Record<string, string> = {};
   for (const key of Object.keys(result.metadata).sort()) {
     if (!CHANGING.has(key)) metadata[key] = result.metadata[key]!;
