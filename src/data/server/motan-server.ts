@@ -16,11 +16,8 @@ import {
   type Reply,
 } from '../../core/index.js';
 import { type ByteStream, type IoLoop, Listener } from '../transport/index.js';
+import { whenSaidAll } from './drain-connections.js';
 import { type CallIntake, MotanServerConnection } from './motan-server-connection.js';
-
-/** A draining connection stays half-closed for this long, so that its peer reads the last answers before the close. */
-const LINGER_MS = 100;
-const DRAIN_LOOK_MS = 5;
 
 export interface MotanServerDeps {
   readonly loop: IoLoop;
@@ -81,30 +78,10 @@ export class MotanServer implements CallIntake {
     this.#isDraining = true;
     this.#listener.close();
     for (const connection of this.#connections) connection.drain();
-    await this.#whenSaidAll(withinMs);
+    await whenSaidAll(this.#connections, this.#deps.loop.clock, withinMs);
     const left = this.inFlight;
     for (const connection of [...this.#connections]) connection.close('the agent stops');
     return left;
-  }
-
-  /** Until all connections are closed, or have said all and their peers had LINGER_MS to read it; at most `withinMs`. */
-  #whenSaidAll(withinMs: number): Promise<void> {
-    const { clock } = this.#deps.loop;
-    const untilMs = clock.nowMs() + withinMs;
-    let lingerUntilMs = Number.POSITIVE_INFINITY;
-    return new Promise((resolve) => {
-      const look = (): void => {
-        const nowMs = clock.nowMs();
-        for (const connection of this.#connections) connection.sayEndWhenQuiet(nowMs);
-        const isSaid = [...this.#connections].every((connection) => connection.hasSaidAll);
-        if (isSaid && lingerUntilMs > untilMs) lingerUntilMs = nowMs + LINGER_MS;
-        if (this.#connections.size > 0 && nowMs < Math.min(untilMs, lingerUntilMs)) return;
-        clearInterval(timer);
-        resolve();
-      };
-      const timer = setInterval(look, DRAIN_LOOK_MS);
-      look();
-    });
   }
 
   begin(): void {

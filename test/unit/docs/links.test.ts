@@ -57,7 +57,7 @@ test('docs/config.md names no key that the agent does not read', () => {
   const page = readPage('docs/config.md');
   const known = new Set(
     [keys.AGENT_KEYS, keys.REGISTRY_KEYS, keys.REFER_KEYS, keys.SERVICE_KEYS, keys.HTTP_CLIENT_KEYS]
-      .concat(keys.LOCATION_KEYS, keys.METRICS_KEYS)
+      .concat(keys.LOCATION_KEYS, keys.METRICS_KEYS, keys.SCHEMA_KEYS)
       .flatMap((table) => Object.keys(table)),
   );
   // Key tables have five columns: key, type, unit, default, meaning.

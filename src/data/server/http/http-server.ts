@@ -7,6 +7,7 @@
 import type { Call, HttpDomainLookup, ListenerReport, ListenerState, Logger } from '../../../core/index.js';
 import type { HttpError } from '../../../wire/http1/index.js';
 import { type ByteStream, type IoLoop, Listener } from '../../transport/index.js';
+import { whenSaidAll } from '../drain-connections.js';
 import { Dispatcher, RefusingHandler } from './dispatch.js';
 import type { HttpExchange, HttpHandler, Outcome } from './exchange.js';
 import { HttpServerConnection, type RequestIntake } from './http-server-connection.js';
@@ -14,9 +15,6 @@ import { ProxyToRpc } from './proxy-to-rpc.js';
 import { RequestIds } from './request-ids.js';
 import { TransparentHttp } from './transparent.js';
 
-/** A draining connection stays half-closed for this long, so that its peer reads the last answers before the close. */
-const LINGER_MS = 100;
-const DRAIN_LOOK_MS = 5;
 /** Bodies and answers that are kept in memory for all connections together. */
 const GATHERED_BYTES_MAX = 512 * 1024 * 1024;
 
@@ -104,30 +102,10 @@ export class HttpServer implements RequestIntake {
     this.#isDraining = true;
     this.#listener.close();
     for (const connection of this.#connections) connection.drain();
-    await this.#whenSaidAll(withinMs);
+    await whenSaidAll(this.#connections, this.#deps.loop.clock, withinMs);
     const left = this.inFlight;
     for (const connection of [...this.#connections]) connection.close('the agent stops');
     return left;
-  }
-
-  /** Until all connections are closed, or have said all and their peers had LINGER_MS to read it; at most `withinMs`. */
-  #whenSaidAll(withinMs: number): Promise<void> {
-    const { clock } = this.#deps.loop;
-    const untilMs = clock.nowMs() + withinMs;
-    let lingerUntilMs = Number.POSITIVE_INFINITY;
-    return new Promise((resolve) => {
-      const look = (): void => {
-        const nowMs = clock.nowMs();
-        for (const connection of this.#connections) connection.sayEndWhenQuiet(nowMs);
-        const isSaid = [...this.#connections].every((connection) => connection.hasSaidAll);
-        if (isSaid && lingerUntilMs > untilMs) lingerUntilMs = nowMs + LINGER_MS;
-        if (this.#connections.size > 0 && nowMs < Math.min(untilMs, lingerUntilMs)) return;
-        clearInterval(timer);
-        resolve();
-      };
-      const timer = setInterval(look, DRAIN_LOOK_MS);
-      look();
-    });
   }
 
   begin(): void {
