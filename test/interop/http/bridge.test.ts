@@ -1,6 +1,6 @@
 /** `/proxy_to_rpc` of the agent under test beside that of the motan-go agent, before the same Go server; and calls that find no node. */
 import assert from 'node:assert/strict';
-import { type AgentKind, agentKind, referSections, SERVICE } from '../agent.js';
+import { type AgentKind, agentKind, referSections, SERVICE, startPeony } from '../agent.js';
 import { motanGo, startGoServer } from '../motan-go/peers.js';
 import { freePort, peerTest, shared } from '../support.js';
 import { type Echo, startBackend } from './backend.js';
@@ -10,30 +10,35 @@ import { startFront } from './scene.js';
 const backend = shared(startBackend);
 const NOWHERE = 'peony.interop.Nowhere';
 
-/** Both agents with a refer of the Go server, and a domain none of whose nodes can be reached: `127.0.0.1`, as which it is a host, too. */
+/**
+ * Both agents with a refer of the Go server, and two domains that are hosts, too: of `127.0.0.1` no node can be reached, and the node of
+ * `localhost` is an agent that can reach none.
+ */
 const fronts = shared(async () => {
   const server = await startGoServer();
   const refers = referSections([{ group: 'go-rpc', nodes: [server.at] }]);
   const { port } = await backend();
+  const registry = { protocol: 'direct', address: `127.0.0.1:${await freePort()}` };
+  const service = { group: 'nowhere', protocol: 'motan2', registry: 'nowhere', requestTimeout: 1000 };
+  const next = await startPeony({
+    'motan-registry': { nowhere: registry },
+    'motan-refer': { nowhere: { ...service, path: NOWHERE } },
+  });
+  const location = { match: '/', type: 'start', upstream: NOWHERE };
   const nowhere = {
     ...refers,
     'motan-registry': {
       ...refers['motan-registry'],
-      nowhere: { protocol: 'direct', address: `127.0.0.1:${await freePort()}` },
+      nowhere: registry,
+      next: { protocol: 'direct', address: `127.0.0.1:${next.port}` },
     },
     'http-client': {
-      nowhere: {
-        domain: '127.0.0.1',
-        group: 'nowhere',
-        protocol: 'motan2',
-        registry: 'nowhere',
-        preload: NOWHERE,
-        requestTimeout: 1000,
-      },
+      nowhere: { ...service, domain: '127.0.0.1', preload: NOWHERE },
+      next: { ...service, domain: 'localhost', preload: NOWHERE, registry: 'next' },
     },
-    'http-locations': { '127.0.0.1': [{ match: '/', type: 'start', upstream: NOWHERE }] },
+    'http-locations': { '127.0.0.1': [location], localhost: [location] },
   };
-  const settings = { httpProxyAllow: `127.0.0.1:${port}` };
+  const settings = { httpProxyAllow: `127.0.0.1:${port}, localhost:${port}` };
   return {
     tested: await startFront(agentKind, [], settings, nowhere),
     peer: await startFront('motan-go', [], settings, nowhere),
@@ -149,27 +154,36 @@ function ofKind<T>(kind: AgentKind, peony: T, motanGoOne: T): T {
   return kind === 'peony' ? peony : motanGoOne;
 }
 
-peerTest('a call that finds no node goes to the host itself, with its body', [motanGo], async () => {
-  const { port } = await backend();
-  const host = `127.0.0.1:${port}`;
+for (const [finder, name] of [
+  ['the agent', '127.0.0.1'],
+  ['the next agent', 'localhost'],
+] as const) {
+  peerTest(
+    `a call for which ${finder} finds no node goes to the host itself, with its body`,
+    [motanGo],
+    async () => {
+      const { port } = await backend();
+      const host = `${name}:${port}`;
 
-  const { tested, peer } = await askBoth({
-    path: '/echo/a?b=c',
-    method: 'POST',
-    host,
-    fields: [...FORM, ['X-Twice', '1'], ['X-Twice', '2']],
-    body: 'k=v',
-  });
+      const { tested, peer } = await askBoth({
+        path: '/echo/a?b=c',
+        method: 'POST',
+        host,
+        fields: [...FORM, ['X-Twice', '1'], ['X-Twice', '2']],
+        body: 'k=v',
+      });
 
-  for (const answer of [tested, peer]) {
-    assert.equal(answer.status, 200, answer.body.toString());
-    const echo = JSON.parse(answer.body.toString()) as Echo;
-    assert.deepEqual([echo.method, echo.url, echo.body], ['POST', '/echo/a?b=c', 'k=v']);
-    assert.deepEqual(valuesOf(echo.fields, 'Host'), [host]);
-    assert.deepEqual(valuesOf(echo.fields, 'X-Twice'), ['1', '2']);
-    assert.deepEqual(valuesOf(echo.fields, 'Motan-P'), []);
-  }
-});
+      for (const answer of [tested, peer]) {
+        assert.equal(answer.status, 200, answer.body.toString());
+        const echo = JSON.parse(answer.body.toString()) as Echo;
+        assert.deepEqual([echo.method, echo.url, echo.body], ['POST', '/echo/a?b=c', 'k=v']);
+        assert.deepEqual(valuesOf(echo.fields, 'Host'), [host]);
+        assert.deepEqual(valuesOf(echo.fields, 'X-Twice'), ['1', '2']);
+        assert.deepEqual(valuesOf(echo.fields, 'Motan-P'), []);
+      }
+    },
+  );
+}
 
 peerTest('a call that finds no node and no allowed host does not leave the agent', [motanGo], async () => {
   const forbidden = await freePort();
