@@ -43,6 +43,7 @@ const WITH_SUBFOLDERS = ['wire'];
 export const PACKAGES = {
   commander: ['cli'],
   fastify: ['control/management'],
+  ioredis: ['control/registry'],
   pino: ['telemetry'],
   'prom-client': ['telemetry', 'control/management'],
   re2js: ['control/config', 'data/route'],
