@@ -252,11 +252,12 @@ export class Agent implements ManagementView {
     this.#discovery.start();
     const untilMs = this.#clock.nowMs() + agent.initClusterTimeoutMs;
     await Promise.race([this.#discovery.whenSettled(agent.initClusterTimeoutMs), this.#waitingEnded]);
+    // Export ports before connections: a refer of a service that this agent offers itself is then connected at once.
+    plane.apply({ ...this.#discovery.state, clusters: [], httpDomains: [] });
+    await plane.listen(['export']);
     plane.apply(this.#discovery.state);
     this.#discovery.onState((state) => plane.apply(state));
     plane.onExportHealth(() => this.#announce());
-    // Before the connections: a refer of a service that this agent offers itself is then connected at once.
-    await plane.listen(['export']);
     await Promise.race([plane.ready(Math.max(0, untilMs - this.#clock.nowMs())), this.#waitingEnded]);
     if (this.#stopping !== null) return false;
     await writePidFile(agent.pidFile, process.pid, logger);
