@@ -128,6 +128,15 @@ export class AnnouncementLoop {
     this.#isUp = false;
   }
 
+  /** What was listed of this node is gone. */
+  onLost(node: MeshUrl): void {
+    const announcement = this.#announcements.get(node.identity);
+    if (announcement === undefined || announcement.isDirty || announcement.isBusy) return;
+    if (announcement.desired === null) return;
+    this.#onFound(announcement, 'absent');
+    this.#work();
+  }
+
   /** Resolves with true when all that is wanted is true, with false after `withinMs`. */
   settled(withinMs: number): Promise<boolean> {
     if (this.#isSettled()) return Promise.resolve(true);
@@ -244,7 +253,7 @@ export class AnnouncementLoop {
 
   async #compare(announcement: Announcement): Promise<void> {
     if (announcement.isDirty || announcement.isBusy || this.#isClosed) return;
-    const { driver, clock, logger } = this.#deps;
+    const { driver, clock } = this.#deps;
     const { node } = announcement;
     let found: Availability | 'absent' | null;
     try {
@@ -255,10 +264,15 @@ export class AnnouncementLoop {
     }
     this.#lastContactMs = clock.wallMs();
     if (found === null || announcement.isDirty || announcement.isBusy) return;
+    this.#onFound(announcement, found);
+  }
+
+  #onFound(announcement: Announcement, found: Availability | 'absent'): void {
+    const { node, desired } = announcement;
     announcement.seen = found;
-    if (found === (announcement.desired ?? 'absent')) return;
-    logger.warn(
-      { node: node.identity, found, wanted: announcement.desired },
+    if (found === (desired ?? 'absent')) return;
+    this.#deps.logger.warn(
+      { node: node.identity, found, wanted: desired },
       'the registry lost a node; it is announced again',
     );
     announcement.isDirty = true;

@@ -65,6 +65,7 @@ export class ServerRegistry implements Registry {
     driver.start({
       onUp: (isFresh) => this.#onUp(isFresh),
       onDown: (trouble) => this.#onDown(trouble),
+      onLost: (node) => this.#loop.onLost(node),
     });
   }
 

@@ -74,6 +74,33 @@ test('a node that vanished from the server is announced again', async (t) => {
   assert.equal(driver.listed.get(NODE.identity)?.availability, 'available');
 });
 
+test('a node that the driver misses is announced again at once', async (t) => {
+  const { driver, registry } = opened(t);
+  driver.events.onUp(true);
+  registry.announce(NODE, 'available');
+  await registry.settled(1000);
+  driver.listed.clear();
+
+  driver.events.onLost(NODE);
+  assert.equal(registry.report().announced[0]!.seen, 'absent');
+
+  assert.equal(await registry.settled(1000), true);
+  assert.equal(driver.listed.get(NODE.identity)?.availability, 'available');
+});
+
+test('a node that was withdrawn stays so when the driver misses it', async (t) => {
+  const { driver, registry } = opened(t);
+  driver.events.onUp(true);
+  registry.announce(NODE, 'available');
+  registry.withdraw(NODE);
+  await registry.settled(1000);
+
+  driver.events.onLost(NODE);
+
+  assert.equal(await registry.settled(1000), true);
+  assert.deepEqual([driver.listed.size, registry.report().announced.length], [0, 0]);
+});
+
 test('the last word counts when it comes during a step', async (t) => {
   const { driver, registry } = opened(t);
   driver.events.onUp(true);
