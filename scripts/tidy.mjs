@@ -42,6 +42,7 @@ const WITH_SUBFOLDERS = ['wire'];
 /** Package to the folders that import it; none of its types leave them. */
 export const PACKAGES = {
   commander: ['cli'],
+  consul: ['control/registry'],
   fastify: ['control/management'],
   ioredis: ['control/registry'],
   pino: ['telemetry'],

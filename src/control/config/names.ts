@@ -44,7 +44,7 @@ export const BUILT_NAMES: ExtensionNames = {
   filters: ['clusterAccessLog', 'clusterMetrics', 'accessLog', 'metrics'],
   loadBalancers: ['random', 'roundrobin'],
   haStrategies: ['failover'],
-  registries: ['direct', 'local', 'file', 'zookeeper'],
+  registries: ['direct', 'local', 'file', 'zookeeper', 'consul'],
   protocols: ['motan2', 'motan'],
   features: [],
 };

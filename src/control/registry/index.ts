@@ -1,6 +1,7 @@
 /** The registries by the name that `protocol` of a `motan-registry` entry takes, and the snapshots of what they said. */
 import type { AgentConfig, Registry, RegistryConfig } from '../../core/index.js';
 import { AgentError } from '../../core/index.js';
+import { consul } from './consul/consul.js';
 import type { RegistryDeps, RegistryFactory } from './define-registry.js';
 import { direct } from './direct.js';
 import { file } from './file.js';
@@ -17,7 +18,7 @@ export {
 export { SnapshotFiles, type SnapshotFilesOptions } from './snapshot.js';
 export { UNSUPPORTED_PROTOCOLS } from './unsupported.js';
 
-export const registries = { direct, local, file, zookeeper } satisfies Record<string, RegistryFactory>;
+export const registries = { direct, local, file, zookeeper, consul } satisfies Record<string, RegistryFactory>;
 
 /** Other names by which configurations call the same registry. */
 export const registryAliases: Readonly<Record<string, string>> = { zk: 'zookeeper' };

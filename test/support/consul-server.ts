@@ -1,0 +1,137 @@
+/** A real Consul for tests: a development agent on loopback, which keeps all in memory: killed and restarted it has forgotten everything. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import net from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const PROGRAM = fileURLToPath(new URL('../../.cache/peers/consul/usr/bin/consul', import.meta.url));
+const START_MS_MAX = 30_000;
+const LOOK_AGAIN_MS = 30;
+const STARTS_MAX = 3;
+const OUTPUT_CHARS_MAX = 16_000;
+
+/** For `peerTest` and `peerOrSkip`. */
+export const consulPeer = {
+  name: 'consul',
+  available: existsSync(PROGRAM),
+  hint: 'run test/interop/consul/get.sh',
+} as const;
+
+export interface ConsulServerOptions {
+  /** More of its configuration, each a text in HCL. */
+  readonly settings?: readonly string[];
+  /** With which `ask` asks. */
+  readonly token?: string;
+}
+
+export class ConsulServer {
+  readonly port: number;
+  readonly #args: readonly string[];
+  readonly #token: string | undefined;
+  #child: ChildProcess | null = null;
+  #output = '';
+
+  private constructor(port: number, args: readonly string[], token: string | undefined) {
+    this.port = port;
+    this.#args = args;
+    this.#token = token;
+  }
+
+  static async start({ settings = [], token }: ConsulServerOptions = {}): Promise<ConsulServer> {
+    for (let starts = 1; ; starts += 1) {
+      const [http, server, lan, wan] = await freePorts(4);
+      const ports = ['-http-port', `${http}`, '-server-port', `${server}`];
+      const gossip = ['-serf-lan-port', `${lan}`, '-serf-wan-port', `${wan}`, '-dns-port', '-1'];
+      const all = ['ports { grpc = -1 }', 'disable_update_check = true', ...settings];
+      const args = [...ports, ...gossip, ...all.flatMap((text) => ['-hcl', text])];
+      const consul = new ConsulServer(http!, args, token);
+      try {
+        await consul.restart();
+        return consul;
+      } catch (error) {
+        // Somebody else may have taken a port meanwhile.
+        await consul.kill();
+        if (starts === STARTS_MAX) throw error;
+      }
+    }
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  /** On the same ports, with nothing in it. Resolves when it has a leader. */
+  async restart(): Promise<void> {
+    await this.kill();
+    this.#output = '';
+    const args = ['agent', '-dev', '-bind', '127.0.0.1', '-client', '127.0.0.1', ...this.#args];
+    const child = spawn(PROGRAM, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = child;
+    const keep = (chunk: string): void => {
+      this.#output = (this.#output + chunk).slice(-OUTPUT_CHARS_MAX);
+    };
+    child.stdout.setEncoding('utf8').on('data', keep);
+    child.stderr.setEncoding('utf8').on('data', keep);
+    const endMs = Date.now() + START_MS_MAX;
+    // Listed by the leader: it is elected and at work.
+    while (!(await this.#isReady())) {
+      if (child.exitCode !== null || Date.now() > endMs) throw new Error(`no Consul:\n${this.#output}`);
+      await pause(LOOK_AGAIN_MS);
+    }
+  }
+
+  /** One request to its HTTP API; rejects unless it is answered with 2xx. */
+  async ask(method: 'GET' | 'PUT', path: string, body?: unknown): Promise<unknown> {
+    const headers: Record<string, string> =
+      this.#token === undefined ? {} : { 'x-consul-token': this.#token };
+    const answer = await fetch(`http://${this.address}/v1/${path}`, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+    return text === '' ? null : JSON.parse(text);
+  }
+
+  /** At once, without a word to anybody. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    this.#child = null;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+
+  /** Black-holed: connections are accepted, and nothing is answered. */
+  pause(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
+  async close(): Promise<void> {
+    await this.kill();
+  }
+
+  async #isReady(): Promise<boolean> {
+    try {
+      const nodes = (await this.ask('GET', 'catalog/nodes')) as unknown[];
+      return nodes.length > 0;
+    } catch {
+      return false; // not yet: the answer to the question
+    }
+  }
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return ports;
+}
