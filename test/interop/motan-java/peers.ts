@@ -52,6 +52,15 @@ export interface JavaService {
   readonly mingzSize?: number;
 }
 
+/** A registry with a server, instead of addresses that are known. */
+export interface JavaPlace {
+  /** `zookeeper` writes and reads serialized text, `zk` plain text. */
+  readonly protocol: 'zookeeper' | 'zk';
+  readonly address: string;
+  /** Under which servers list themselves; no loopback address. */
+  readonly host: string;
+}
+
 export interface JavaServer {
   readonly process: Running;
   /** Ports in the order of the exports. */
@@ -61,11 +70,12 @@ export interface JavaServer {
 /** One server process with these exports, each on a port of its own, new unless given. */
 export async function startJavaServer(
   exports: readonly (Omit<JavaService, 'port'> & { port?: number })[],
+  place?: JavaPlace,
 ): Promise<JavaServer> {
   const services: JavaService[] = [];
   for (const service of exports) services.push({ ...service, port: service.port ?? (await freePort()) });
   const ports = services.map((service) => service.port);
-  const program = java('Java server', 'Server', services.map(toArgument));
+  const program = java('Java server', 'Server', services.map(toArgument), place);
   const process = await start(
     program,
     async (running) => (await saysReady(running)) && (await Promise.all(ports.map(accepts))).every(Boolean),
@@ -91,8 +101,9 @@ export interface JavaResult {
 export async function javaSuite(
   server: 'java' | 'go',
   refers: readonly JavaService[],
+  place?: JavaPlace,
 ): Promise<JavaResult[]> {
-  const program = java('Java client', 'Client', [server, ...refers.map(toArgument)]);
+  const program = java('Java client', 'Client', [server, ...refers.map(toArgument)], place);
   const finished = await run(program, 120_000);
   const results = jsonLines<JavaResult>(finished);
   assert.deepEqual(
@@ -167,12 +178,17 @@ export function resultOf(results: readonly JavaResult[], method: string): JavaRe
   return found[0]!;
 }
 
-function java(name: string, main: 'Server' | 'Client' | 'Calls', args: readonly string[]): Program {
+function java(
+  name: string,
+  main: 'Server' | 'Client' | 'Calls',
+  args: readonly string[],
+  place?: JavaPlace,
+): Program {
   const classpath = existsSync(CLASSPATH_FILE) ? readFileSync(CLASSPATH_FILE, 'utf8').trim() : '';
   return {
     name,
     command: 'java',
-    args: [...JVM_FLAGS, '-cp', classpath, `peony.interop.${main}`, ...args],
+    args: [...JVM_FLAGS, ...placeFlags(place), '-cp', classpath, `peony.interop.${main}`, ...args],
     cwd: FOLDER,
   };
 }
@@ -180,4 +196,9 @@ function java(name: string, main: 'Server' | 'Client' | 'Calls', args: readonly 
 function toArgument({ protocol, serialization, group, port, mingzSize }: JavaService): string {
   const words = [protocol, serialization, group, port];
   return (mingzSize === undefined ? words : [...words, mingzSize]).join(':');
+}
+
+function placeFlags(place: JavaPlace | undefined): string[] {
+  if (place === undefined) return [];
+  return [`-Dinterop.registry=${place.protocol},${place.address}`, `-Dinterop.host=${place.host}`];
 }

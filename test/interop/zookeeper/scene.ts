@@ -16,6 +16,8 @@ export const SERVERS = '/motan/g1/com.x.Echo/server';
 export const UNAVAILABLE = '/motan/g1/com.x.Echo/unavailableServer';
 export const CLIENTS = '/motan/g1/com.x.Echo/client';
 
+export const AGENT = MeshUrl.parse('motan2://127.0.0.1:8002/shop?group=shop&application=shop&nodeType=agent');
+
 export function node(port: number, more = ''): MeshUrl {
   return MeshUrl.parse(`motan2://127.0.0.1:${port}/com.x.Echo?group=g1&nodeType=service${more}`);
 }
@@ -30,9 +32,17 @@ export async function startServer(tickMs?: number): Promise<ZooKeeperServer> {
 export function openRegistry(
   address: string,
   parameters = '',
+  lookEveryMs = 10_000,
 ): { readonly registry: Registry; readonly logger: RecordingLogger } {
   const logger = new RecordingLogger();
-  const deps = { clock: realClock, random: Math.random, logger, defaultDirectory: '', localIp: '127.0.0.9' };
+  const deps = {
+    clock: realClock,
+    random: Math.random,
+    logger,
+    defaultDirectory: '',
+    localIp: '127.0.0.9',
+    lookEveryMs,
+  };
   const url = MeshUrl.parse(`zookeeper://:0/?registrySessionTimeout=2&address=${address}${parameters}`);
   const registry = registries.zookeeper.create('zk', url, deps);
   atEnd(() => registry.close());
@@ -121,6 +131,8 @@ export class Wire {
   readonly port: number;
   readonly #server: net.Server;
   readonly #sockets = new Set<net.Socket>();
+  /** That went through to the server, since the beginning. */
+  connections = 0;
   #mode: 'open' | 'refusing' | 'black-holed' = 'open';
 
   private constructor(server: net.Server, port: number) {
@@ -175,6 +187,7 @@ export class Wire {
     }
     const far = net.connect(port, '127.0.0.1');
     this.#keep(far);
+    this.connections += 1;
     near.pipe(far);
     far.pipe(near);
     near.on('close', () => far.destroy());

@@ -13,7 +13,7 @@ import { CODE, codeText, OP, type WatchKind, type Welcome, ZooKeeperError } from
 import { type OnWatch, WatchTable } from './watch-table.js';
 
 const RETRY_MS_MIN = 200;
-const RETRY_MS_MAX = 5_000;
+const RETRY_MS_MAX = 3_000;
 const CLOSE_MS_MAX = 1_000;
 /** A server takes requests up to 1 MiB. */
 const SET_WATCHES_BYTES_MAX = 128 * 1024;
@@ -266,7 +266,7 @@ export class Session {
   #pauseMs(isRoundOver: boolean): number {
     const rounds = Math.floor(this.#failures / this.#servers.length);
     const pauseMs = isRoundOver
-      ? Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(rounds, 10))
+      ? Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(rounds - 1, 10))
       : RETRY_MS_MIN;
     return pauseMs * (0.25 + 0.75 * this.#deps.random());
   }

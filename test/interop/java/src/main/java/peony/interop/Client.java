@@ -59,8 +59,7 @@ public final class Client {
         protocol.setName(name);
         protocol.setSerialization(serialization);
         RegistryConfig registry = new RegistryConfig();
-        registry.setRegProtocol("direct");
-        registry.setAddress("127.0.0.1:" + port);
+        Places.of(registry, "direct", "127.0.0.1:" + port);
 
         RefererConfig<EchoService> referer = new RefererConfig<>();
         referer.setInterface(EchoService.class);

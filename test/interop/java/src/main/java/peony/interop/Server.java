@@ -1,8 +1,10 @@
 package peony.interop;
 
+import com.weibo.api.motan.common.MotanConstants;
 import com.weibo.api.motan.config.ProtocolConfig;
 import com.weibo.api.motan.config.RegistryConfig;
 import com.weibo.api.motan.config.ServiceConfig;
+import com.weibo.api.motan.util.MotanSwitcherUtil;
 import java.util.concurrent.CountDownLatch;
 
 /**
@@ -16,6 +18,8 @@ public final class Server {
             String[] export = argument.split(":");
             export(export[0], export[1], export[2], export[3], export.length > 4 ? Integer.parseInt(export[4]) : 0);
         }
+        // Until then what is listed in a registry is listed as not available.
+        MotanSwitcherUtil.setSwitcherValue(MotanConstants.REGISTRY_HEARTBEAT_SWITCHER, true);
         System.out.println("ready");
         new CountDownLatch(1).await();
     }
@@ -26,7 +30,7 @@ public final class Server {
         protocol.setName(name);
         protocol.setSerialization(serialization);
         RegistryConfig registry = new RegistryConfig();
-        registry.setRegProtocol("local");
+        Places.of(registry, "local", "127.0.0.1:0");
 
         ServiceConfig<EchoService> service = new ServiceConfig<>();
         service.setInterface(EchoService.class);
@@ -34,7 +38,7 @@ public final class Server {
         service.setGroup(group);
         service.setVersion("1.0");
         service.setApplication("interop-java-server");
-        service.setHost("127.0.0.1");
+        service.setHost(Places.host());
         service.setRegistry(registry);
         service.setProtocol(protocol);
         if (mingzSize > 0) {
