@@ -102,9 +102,12 @@ export class ReverseProxy implements Provider, AttemptObserver {
 
 /** `proxy: protocol:port` and `proxy.host`, which may be a unix socket (spec agent 2.11). */
 function backendNode(url: MeshUrl): MeshUrl {
-  const [protocol = '', portText = ''] = url.text('proxy').includes(':')
-    ? url.text('proxy').split(':')
-    : ['', url.text('proxy')];
+  const text = url.text('proxy');
+  const colonAt = text.indexOf(':');
+  // Without a colon it is one of the two: a unix socket needs no port.
+  const isPort = colonAt < 0 && /^\d+$/.test(text);
+  const protocol = colonAt >= 0 ? text.slice(0, colonAt) : isPort ? '' : text;
+  const portText = colonAt >= 0 ? text.slice(colonAt + 1) : isPort ? text : '';
   const host = url.text('proxy.host') || DEFAULT_HOST;
   const port = Number(portText || DEFAULT_PORT);
   const isUnix = host.startsWith('unix://');
