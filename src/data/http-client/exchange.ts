@@ -117,6 +117,8 @@ type Phase = 'waiting' | 'sending' | 'awaiting' | 'receiving' | 'done';
 export class Exchange implements HttpExchange, WheelTimer {
   readonly handler: HttpHandler;
   readonly method: string;
+  /** It is put a second time, and never a third. */
+  wasRetried = false;
   readonly #owner: ExchangeOwner;
   readonly #timeouts: HttpTimeouts;
   readonly #untilMs: number;
@@ -125,7 +127,6 @@ export class Exchange implements HttpExchange, WheelTimer {
   #request: HttpRequest | null;
   #carrier: ExchangeCarrier | null = null;
   #phase: Phase = 'waiting';
-  #wasRetried = false;
   #isReused = false;
   #isPaused = false;
   #isBodyEnded = false;
@@ -234,7 +235,7 @@ export class Exchange implements HttpExchange, WheelTimer {
     this.#isReused = isReused;
     this.#phase = 'sending';
     const bodyBytes = request.body === null || request.body === 'stream' ? 0 : request.body.length;
-    if (this.#wasRetried || this.#isStreamed || bodyBytes > KEPT_BODY_BYTES_MAX) this.#request = null;
+    if (this.wasRetried || this.#isStreamed || bodyBytes > KEPT_BODY_BYTES_MAX) this.#request = null;
     if (this.#isPaused) carrier.pauseReading();
     // Small requests are taken at once: their write needs no deadline of its own.
     if (bodyBytes > KEPT_BODY_BYTES_MAX) this.#expect(this.#timeouts.writeMs);
@@ -289,7 +290,7 @@ export class Exchange implements HttpExchange, WheelTimer {
   tryAgain(isUnsent: boolean): boolean {
     const isSafe = isUnsent || (this.#isReused && IDEMPOTENT.has(this.method));
     if (!isSafe || this.#request === null || this.hasAnswer) return false;
-    this.#wasRetried = true;
+    this.wasRetried = true;
     this.#carrier = null;
     this.#answerDueMs = NEVER;
     return true;

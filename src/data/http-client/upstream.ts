@@ -6,8 +6,8 @@
  *     |----- no room: waits in a bounded queue
  *     '----- queue full: fails at once, `no-connection`
  *
- * Idle connections are used newest first, so that those beyond the need grow old and are closed. A retry never takes an idle one: when one
- * was stale the others may be, too.
+ * Idle connections are used newest first, so that those beyond the need grow old and are closed. A retry never takes a used one, idle or
+ * just free: when one was stale the others may be, too.
  */
 import type { WheelTimer } from '../../base/index.js';
 import type { Http1Limits } from '../../wire/http1/index.js';
@@ -155,13 +155,14 @@ export class HttpUpstream implements ConnectionPool, ExchangeOwner, WheelTimer {
 
   onFree(connection: HttpConnection): void {
     const nowMs = this.loop.nowMs;
-    const waiting = this.#isAged(connection, nowMs) ? undefined : this.#waiting.shift();
+    const waiting = this.#isAged(connection, nowMs) ? undefined : this.#takeFirstTry();
     if (waiting !== undefined) {
       connection.carry(waiting);
       return;
     }
     connection.idleSinceMs = nowMs;
-    if (this.#isClosing || !this.#isFresh(connection, nowMs)) {
+    const hasToMakeRoom = this.#waiting.length > this.#dialing;
+    if (this.#isClosing || hasToMakeRoom || !this.#isFresh(connection, nowMs)) {
       connection.close();
       return;
     }
@@ -200,6 +201,14 @@ export class HttpUpstream implements ConnectionPool, ExchangeOwner, WheelTimer {
     this.#failed += 1;
     this.#lastError = failure.text;
     if (failure.kind === 'no-connection') this.#refused += 1;
+  }
+
+  /** Who has waited longest for any connection. Retries, which stand in front, wait for a new one. */
+  #takeFirstTry(): Exchange | undefined {
+    const waiting = this.#waiting;
+    if (waiting[0]?.wasRetried !== true) return waiting.shift();
+    const index = waiting.findIndex((exchange) => !exchange.wasRetried);
+    return index < 0 ? undefined : waiting.splice(index, 1)[0];
   }
 
   /** The newest idle connection that can still be trusted. */

@@ -59,9 +59,15 @@ const scene = shared(async () => {
   return { nginx, app, ...chain };
 });
 
-/** A Node server that closes idle connections at once and others after some requests. */
+/**
+ * A Node server that closes idle connections at once and others after some requests; those that ask for `/said/crossed` just when the
+ * second request is on its way, as a server does whose close crosses it.
+ */
 async function startHastyNode(): Promise<number> {
+  const served = new WeakSet<net.Socket>();
   const server = http.createServer((request, response) => {
+    if (request.url === '/said/crossed' && served.has(request.socket)) return void request.socket.destroy();
+    served.add(request.socket);
     request.resume().on('end', () => response.end(`node ${request.url}`));
   });
   server.keepAliveTimeout = 20;
@@ -160,6 +166,7 @@ interface Load {
   /** Longest pause between two calls of a caller, ms. */
   readonly pauseMs: number;
   readonly method: string;
+  readonly path?: string;
 }
 
 /** Calls in parallel on connections that are kept; the answers by status and body. */
@@ -171,11 +178,8 @@ async function put(httpPort: number, load: Load): Promise<Record<string, number>
     while (left > 0) {
       left -= 1;
       const body = load.method === 'POST' ? 'a=1' : '';
-      const answer = await ask(
-        httpPort,
-        { host: load.host, method: load.method, path: '/said/x', body },
-        agent,
-      );
+      const { host, method, path = '/said/x' } = load;
+      const answer = await ask(httpPort, { host, method, path, body }, agent);
       const key = `${answer.status} ${answer.body.toString().slice(0, 100)}`;
       counts[key] = (counts[key] ?? 0) + 1;
       // Pauses of many lengths, so that some end when the backend closes.
@@ -206,6 +210,17 @@ const LOADS: Readonly<Record<string, { load: Load; answer: string }>> = {
   'Node closes after 20 ms and every seventh request': {
     load: { host: 'hasty.example', calls: 2000, parallel: 16, pauseMs: 50, method: 'GET' },
     answer: '200 node /said/x',
+  },
+  'Node closes when the next request is on its way': {
+    load: {
+      host: 'hasty.example',
+      calls: 1000,
+      parallel: 16,
+      pauseMs: 0,
+      method: 'GET',
+      path: '/said/crossed',
+    },
+    answer: '200 node /said/crossed',
   },
 };
 
