@@ -107,7 +107,7 @@ export interface FuzzReport {
 
 /**
  * Feeds `target` for FUZZ_MS; it throws when it finds a defect. The error then names seed and input.
- * @param inputMsMax an input that takes longer is a defect
+ * @param inputMsMax an input that takes longer, each time, is a defect
  */
 export function fuzz(
   target: (input: Buffer) => void,
@@ -120,14 +120,23 @@ export function fuzz(
   let slowestMs = 0;
   for (let nowMs = performance.now(); nowMs < endMs; count += 1) {
     const input = inputs(random);
-    const startMs = performance.now();
-    attempt(target, input);
+    let tookMs = attemptMs(target, input);
+    // A machine that had other work for a moment: a slow input is slow each time.
+    for (let again = 0; tookMs > inputMsMax && again < SLOW_REPEATS; again += 1)
+      tookMs = Math.min(tookMs, attemptMs(target, input));
     nowMs = performance.now();
-    slowestMs = Math.max(slowestMs, nowMs - startMs);
-    if (slowestMs > inputMsMax)
-      throw new Error(`took ${slowestMs} ms; seed ${FUZZ_SEED}, input ${shown(input)}`);
+    slowestMs = Math.max(slowestMs, tookMs);
+    if (tookMs > inputMsMax) throw new Error(`took ${tookMs} ms; seed ${FUZZ_SEED}, input ${shown(input)}`);
   }
   return { inputs: count, slowestMs };
+}
+
+const SLOW_REPEATS = 3;
+
+function attemptMs(target: (input: Buffer) => void, input: Buffer): number {
+  const startMs = performance.now();
+  attempt(target, input);
+  return performance.now() - startMs;
 }
 
 /** Runs `target` once; a defect is thrown with the input that shows it. */
