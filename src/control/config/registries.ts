@@ -71,9 +71,10 @@ function checkProtocol(draft: EntryDraft, { names, built, problems }: LoadContex
 
 function checkAddresses(draft: EntryDraft, { problems }: LoadContext): boolean {
   const { protocol, host } = draft.fields;
-  const node = draft.nodeOf('address');
-  const addresses = commaList(draft.text('address'));
-  const about = { key: `${draft.key}.address`, ...(node === undefined ? { at: draft.at } : { node }) };
+  const addressKey = protocol === 'redis' && draft.text('sentinels') !== '' ? 'sentinels' : 'address';
+  const node = draft.nodeOf(addressKey);
+  const addresses = commaList(draft.text(addressKey));
+  const about = { key: `${draft.key}.${addressKey}`, ...(node === undefined ? { at: draft.at } : { node }) };
   if (protocol === 'mesh' && draft.text('proxyRegistry') === '') {
     problems.error({
       key: `${draft.key}.proxyRegistry`,

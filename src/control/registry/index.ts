@@ -6,6 +6,7 @@ import type { RegistryDeps, RegistryFactory } from './define-registry.js';
 import { direct } from './direct.js';
 import { file } from './file.js';
 import { local } from './local.js';
+import { redis } from './redis/redis.js';
 import { UnsupportedRegistry, unsupportedReason } from './unsupported.js';
 import { zookeeper } from './zookeeper/zookeeper.js';
 
@@ -18,7 +19,10 @@ export {
 export { SnapshotFiles, type SnapshotFilesOptions } from './snapshot.js';
 export { UNSUPPORTED_PROTOCOLS } from './unsupported.js';
 
-export const registries = { direct, local, file, zookeeper, consul } satisfies Record<string, RegistryFactory>;
+export const registries = { direct, local, file, zookeeper, consul, redis } satisfies Record<
+  string,
+  RegistryFactory
+>;
 
 /** Other names by which configurations call the same registry. */
 export const registryAliases: Readonly<Record<string, string>> = { zk: 'zookeeper' };

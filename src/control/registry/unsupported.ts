@@ -6,7 +6,7 @@ import type { Availability, MeshUrl, RegistryConfig, RegistryReport } from '../.
 import { FixedAnswerRegistry } from './fixed-answer.js';
 
 /** Legal in configuration, because configurations of the peers have them. */
-export const UNSUPPORTED_PROTOCOLS: ReadonlySet<string> = new Set(['redis', 'mesh']);
+export const UNSUPPORTED_PROTOCOLS: ReadonlySet<string> = new Set(['mesh']);
 
 export function unsupportedReason(protocol: string): string {
   return UNSUPPORTED_PROTOCOLS.has(protocol)

@@ -165,6 +165,26 @@ test('values of secret keys are neither in problems nor in provenance', () => {
   });
 });
 
+test('the servers of a redis registry are its address or its Sentinels', () => {
+  withFile((path, write) => {
+    write(`motan-registry:
+  sentinels: {protocol: redis, sentinels: "a:1,b:2", masterName: m}
+  wrong: {protocol: redis, sentinels: "a:1,b", masterName: m}
+  none: {protocol: redis, masterName: m}
+`);
+    const config = load(['-c', path]);
+
+    assert.deepEqual([...config.registries.keys()], ['sentinels', 'none']);
+    assert.deepEqual(
+      config.problems.map(brief).filter((text) => text.includes('motan-registry')),
+      [
+        '3:39 error address motan-registry.wrong.sentinels',
+        '4:3 warning missing motan-registry.none.address',
+      ],
+    );
+  });
+});
+
 test('an alias bomb is refused before it grows', () => {
   withFile((path, write) => {
     const levels = Array.from(

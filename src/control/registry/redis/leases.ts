@@ -1,0 +1,217 @@
+/**
+ * What this process lists in Redis, and keeps alive there: a value that Redis itself takes away when it was not renewed for a while. No clock
+ * is compared with another one.
+ *
+ *   put -> ours --renewed every third of its time--> ours
+ *            '--is not there, or was changed--> lost: told, and put again by who hears it
+ *            '--another process has taken it--> theirs: left alone, for as long as they renew it
+ *
+ * A process that has just begun takes what is listed of its nodes: that is what its predecessor left. One that is overtaken, as the old
+ * generation of an agent is by the new one, leaves it to the other, also at its own end.
+ */
+import {
+  type Availability,
+  background,
+  type Clock,
+  type Logger,
+  type MeshUrl,
+  messageOf,
+  type Random,
+} from '../../../core/index.js';
+import { nameOf, ownerOfText, ServicePlace, textOfEntry, VALUE_BYTES_MAX } from './layout.js';
+import type { RedisAnswer, RedisClient, RedisCommand } from './redis-client.js';
+
+/** The set of names outlives every lease, and is gone some time after the last one. */
+const NODES_S = 86_400;
+/** Nodes whose leases are renewed with one batch. */
+const RENEWALS_AT_ONCE = 100;
+
+export interface LeasesDeps {
+  readonly client: RedisClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly keyPrefix: string;
+  /** In every value, so that a process knows its own. */
+  readonly owner: string;
+  readonly leaseMs: number;
+  onLost(node: MeshUrl): void;
+}
+
+interface Lease {
+  readonly node: MeshUrl;
+  readonly place: ServicePlace;
+  readonly name: string;
+  readonly key: string;
+  readonly text: string;
+  readonly availability: Availability;
+  isTheirs: boolean;
+}
+
+export class Leases {
+  readonly #deps: LeasesDeps;
+  readonly #leases = new Map<string, Lease>();
+  #timer: NodeJS.Timeout | null = null;
+  #isRenewing = false;
+  #isClosed = false;
+
+  constructor(deps: LeasesDeps) {
+    this.#deps = deps;
+  }
+
+  async put(node: MeshUrl, availability: Availability): Promise<void> {
+    const { client, owner } = this.#deps;
+    const lease = this.#leaseOf(node, availability);
+    const known = this.#leases.get(node.identity);
+    if (known !== undefined && this.#isOthers(await this.#textAt(known.key))) {
+      lease.isTheirs = true;
+      this.#leases.set(node.identity, lease);
+      return;
+    }
+    await client.transact([
+      ['set', lease.key, textOfEntry({ node, availability, owner }), 'PX', this.#deps.leaseMs],
+      ['sadd', lease.place.nodesKey, lease.name],
+      ['expire', lease.place.nodesKey, NODES_S],
+      ['publish', lease.place.channel, lease.name],
+    ]);
+    this.#leases.set(node.identity, lease);
+  }
+
+  async remove(node: MeshUrl): Promise<void> {
+    const { client, leaseMs } = this.#deps;
+    const { key, name, place } = this.#leaseOf(node, 'unavailable');
+    if (!this.#isOthers(await this.#textAt(key))) {
+      const [removed] = await client.transact([
+        ['getrange', key, 0, VALUE_BYTES_MAX],
+        ['del', key],
+        ['srem', place.nodesKey, name],
+        ['publish', place.channel, name],
+      ]);
+      // Taken by another process in between: theirs again, before they notice.
+      if (this.#isOthers(removed!)) {
+        await client.transact([
+          ['set', key, removed as string, 'PX', leaseMs, 'NX'],
+          ['sadd', place.nodesKey, name],
+          ['publish', place.channel, name],
+        ]);
+      }
+    }
+    this.#leases.delete(node.identity);
+  }
+
+  /** Null while another process lists it: that is left alone. */
+  async look(node: MeshUrl): Promise<Availability | 'absent' | null> {
+    const lease = this.#leases.get(node.identity);
+    if (lease === undefined) return 'absent';
+    const text = await this.#textAt(lease.key);
+    if (this.#isOthers(text)) return null;
+    return text === lease.text ? lease.availability : 'absent';
+  }
+
+  /** At once, and from then on every third of the lease. */
+  renew(): void {
+    if (this.#isClosed || this.#isRenewing) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#isRenewing = true;
+    background('redis-renew', this.#deps.logger, async () => {
+      const { leaseMs, random } = this.#deps;
+      let pauseMs = leaseMs / 3;
+      try {
+        await this.#renewAll();
+      } catch (error) {
+        pauseMs = leaseMs / 10;
+        this.#deps.logger.debug({ error: messageOf(error) }, 'leases could not be renewed');
+      }
+      this.#isRenewing = false;
+      if (this.#isClosed) return;
+      // Never later than a third; agents that began together part.
+      this.#timer = setTimeout(() => this.renew(), pauseMs * (0.8 + 0.2 * random()));
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  async #renewAll(): Promise<void> {
+    const { client } = this.#deps;
+    if (!client.isUp) return;
+    // Also notices a server that is silent.
+    if (this.#leases.size === 0) await client.batch([['ping']]);
+    for (const leases of this.#batches()) {
+      if (!client.isUp || this.#isClosed) return;
+      await this.#renewSome(leases);
+    }
+  }
+
+  *#batches(): Iterable<readonly Lease[]> {
+    const groups = new Map<string, Lease[]>();
+    for (const lease of this.#leases.values()) {
+      const tag = this.#deps.client.isCluster ? lease.place.tag : '';
+      const group = groups.get(tag);
+      if (group === undefined) groups.set(tag, [lease]);
+      else group.push(lease);
+    }
+    for (const leases of groups.values())
+      for (let at = 0; at < leases.length; at += RENEWALS_AT_ONCE)
+        yield leases.slice(at, at + RENEWALS_AT_ONCE);
+  }
+
+  async #renewSome(leases: readonly Lease[]): Promise<void> {
+    const { client } = this.#deps;
+    const commands: RedisCommand[] = [];
+    for (const { key, name, place, isTheirs } of leases) {
+      commands.push(['getrange', key, 0, VALUE_BYTES_MAX]);
+      if (isTheirs) continue;
+      commands.push(['pexpire', key, this.#deps.leaseMs]);
+      commands.push(['sadd', place.nodesKey, name], ['expire', place.nodesKey, NODES_S]);
+    }
+    const wereTheirs = leases.map(({ isTheirs }) => isTheirs);
+    const answers = await client.batch(commands);
+    let at = 0;
+    for (const [index, lease] of leases.entries()) {
+      const text = answers[at]!;
+      const added = wereTheirs[index] ? 0 : answers[at + 2]!;
+      at += wereTheirs[index] ? 1 : 4;
+      // Meanwhile put anew, or withdrawn.
+      if (this.#leases.get(lease.node.identity) === lease) await this.#onRenewed(lease, text, added);
+    }
+  }
+
+  async #onRenewed(lease: Lease, text: RedisAnswer, added: RedisAnswer): Promise<void> {
+    const { client, logger, onLost } = this.#deps;
+    if (this.#isOthers(text)) {
+      if (!lease.isTheirs)
+        logger.info(
+          { node: lease.node.identity },
+          'another process has announced this node; it is left to it',
+        );
+      lease.isTheirs = true;
+    } else if (text !== lease.text) {
+      lease.isTheirs = false;
+      onLost(lease.node);
+    } else if (added !== 0) {
+      // It was there and nobody could find it.
+      await client.batch([['publish', lease.place.channel, lease.name]]);
+    }
+  }
+
+  #leaseOf(node: MeshUrl, availability: Availability): Lease {
+    const place = new ServicePlace(this.#deps.keyPrefix, node);
+    const name = nameOf(node);
+    const text = textOfEntry({ node, availability, owner: this.#deps.owner });
+    return { node, place, name, key: place.nodeKey(name), text, availability, isTheirs: false };
+  }
+
+  async #textAt(key: string): Promise<RedisAnswer> {
+    const [text] = await this.#deps.client.batch([['getrange', key, 0, VALUE_BYTES_MAX]]);
+    return text!;
+  }
+
+  #isOthers(text: RedisAnswer): boolean {
+    if (typeof text !== 'string' || text === '') return false;
+    const owner = ownerOfText(text);
+    return owner !== null && owner !== this.#deps.owner;
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Commands to Redis, several at once. Nothing is kept for later: what cannot be sent now is refused.
+ *
+ * In a cluster a batch must be about one service, whose keys are on one server.
+ */
+import type { Cluster, Redis } from 'ioredis';
+import type { Logger, Random } from '../../../core/index.js';
+import { KeptConnection, plainCause } from './kept-connection.js';
+import { makeClient, type RedisSettings, type ServerAddress } from './make-client.js';
+
+export type RedisCommand = readonly [name: string, ...args: (string | number)[]];
+
+/** What a command was answered; an Error when a key holds another kind of value than it should. */
+export type RedisAnswer = string | number | readonly string[] | null | Error;
+
+export interface RedisClientEvents {
+  onUp(): void;
+  onDown(trouble: string): void;
+}
+
+export class RedisClient {
+  /** Whether a batch may only be about one service. */
+  readonly isCluster: boolean;
+  readonly #connection: KeptConnection<Redis | Cluster>;
+
+  constructor(
+    settings: RedisSettings,
+    deps: { readonly random: Random; readonly logger: Logger },
+    events: RedisClientEvents,
+  ) {
+    this.isCluster = settings.kind === 'cluster';
+    this.#connection = new KeptConnection<Redis | Cluster>({
+      ...deps,
+      make: (classes) => makeClient(classes, settings),
+      onUp: () => events.onUp(),
+      onDown: (trouble) => events.onDown(trouble),
+    });
+  }
+
+  get isUp(): boolean {
+    return this.#connection.client !== null;
+  }
+
+  /** The servers of a cluster as they are known now; empty for others. */
+  get clusterServers(): readonly ServerAddress[] {
+    const client = this.#connection.client;
+    if (client === null || !client.isCluster) return [];
+    return (client as Cluster).nodes().map(({ options }) => ({ host: options.host!, port: options.port! }));
+  }
+
+  open(): void {
+    this.#connection.open();
+  }
+
+  /** One answer for each command. Rejects with the first error that is not about a single value. */
+  async batch(commands: readonly RedisCommand[]): Promise<RedisAnswer[]> {
+    const results = await this.#connected().pipeline(copyOf(commands)).exec();
+    return answersOf(results);
+  }
+
+  /** All or nothing, and nobody sees it half done. */
+  async transact(commands: readonly RedisCommand[]): Promise<RedisAnswer[]> {
+    let results: [Error | null, unknown][] | null;
+    try {
+      results = await this.#connected().multi(copyOf(commands)).exec();
+    } catch (error) {
+      // The cause of an EXECABORT stands beside it.
+      const [first] = (error as { previousErrors?: unknown[] }).previousErrors ?? [];
+      throw new Error(plainCause(first ?? error));
+    }
+    const answers = answersOf(results);
+    for (const answer of answers) if (answer instanceof Error) throw answer;
+    return answers;
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  #connected(): Redis | Cluster {
+    const client = this.#connection.client;
+    if (client === null) throw new Error('the server is not connected');
+    return client;
+  }
+}
+
+/** ioredis wants arrays that it may change. */
+function copyOf(commands: readonly RedisCommand[]): (string | number)[][] {
+  return commands.map((command) => [...command]);
+}
+
+function answersOf(results: readonly [Error | null, unknown][] | null): RedisAnswer[] {
+  const answers: RedisAnswer[] = [];
+  for (const [error, answer] of results ?? []) {
+    if (error !== null && !error.message.startsWith('WRONGTYPE')) throw new Error(plainCause(error));
+    answers.push(error ?? (answer as RedisAnswer));
+  }
+  return answers;
+}
