@@ -362,6 +362,7 @@ test('the variable mport beats the file, loses to the flag, and gives 8002 when 
 test('every example in conf/ loads without a problem', () => {
   for (const words of [
     ['-c', 'conf/motan.yaml'],
+    ['-c', 'conf/zookeeper.yaml'],
     ['-c', 'conf/pool', '-pool', 'demo-idc1'],
   ]) {
     const config = load(words, { cwd: REPOSITORY });
