@@ -17,6 +17,10 @@ export class BackendConnection {
   readonly number: number;
   isClosed = false;
   #bytes: Buffer = Buffer.alloc(0);
+  /** What came behind `#bytes`: joined when it may be enough for a request, so that large ones are not copied with each piece. */
+  #parts: Buffer[] = [];
+  #partBytes = 0;
+  #wantedBytes = 0;
 
   constructor(socket: net.Socket, number: number) {
     this.socket = socket;
@@ -38,7 +42,13 @@ export class BackendConnection {
 
   /** The whole requests among the bytes so far. */
   take(bytes: Buffer): BackendRequest[] {
-    this.#bytes = Buffer.concat([this.#bytes, bytes]);
+    this.#parts.push(bytes);
+    this.#partBytes += bytes.length;
+    if (this.#bytes.length + this.#partBytes < this.#wantedBytes) return [];
+    this.#bytes = Buffer.concat([this.#bytes, ...this.#parts]);
+    this.#parts = [];
+    this.#partBytes = 0;
+    this.#wantedBytes = 0;
     const requests: BackendRequest[] = [];
     for (;;) {
       const headEnd = this.#bytes.indexOf('\r\n\r\n');
@@ -47,7 +57,10 @@ export class BackendConnection {
       const length = Number(/\r\nContent-Length: *(\d+)/i.exec(head)?.[1] ?? 0);
       const isChunked = /\r\nTransfer-Encoding: *chunked/i.test(head);
       const end = isChunked ? this.#bytes.indexOf('0\r\n\r\n') + 5 : headEnd + 4 + length;
-      if (this.#bytes.length < end || end < headEnd + 4) return requests;
+      if (this.#bytes.length < end || end < headEnd + 4) {
+        if (!isChunked) this.#wantedBytes = end;
+        return requests;
+      }
       const body = Buffer.from(this.#bytes.subarray(headEnd + 4, end));
       this.#bytes = this.#bytes.subarray(end);
       requests.push({ head, body, connection: this.number });
