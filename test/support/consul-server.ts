@@ -66,7 +66,17 @@ export class ConsulServer {
   async restart(): Promise<void> {
     await this.kill();
     this.#output = '';
-    const args = ['agent', '-dev', '-bind', '127.0.0.1', '-client', '127.0.0.1', ...this.#args];
+    const args = [
+      'agent',
+      '-dev',
+      '-log-level',
+      'warn',
+      '-bind',
+      '127.0.0.1',
+      '-client',
+      '127.0.0.1',
+      ...this.#args,
+    ];
     const child = spawn(PROGRAM, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     const keep = (chunk: string): void => {

@@ -203,6 +203,6 @@ export class ConsulLink<Api extends Pinged> {
   }
 
   async #pause(ms: number): Promise<void> {
-    await pause(ms, undefined, { signal: this.#end.signal, ref: false });
+    await pause(ms, undefined, { signal: this.#end.signal });
   }
 }

@@ -186,7 +186,7 @@ export class GroupWatch {
   async #rest(ms: number): Promise<void> {
     const { signal } = this.#question;
     try {
-      await pause(ms, undefined, { signal, ref: false });
+      await pause(ms, undefined, { signal });
     } catch (error) {
       if (!signal.aborted) throw error;
     }

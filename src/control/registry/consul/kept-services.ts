@@ -40,6 +40,8 @@ interface Kept {
   tags: readonly string[];
   availability: Availability;
   isRegistered: boolean;
+  /** There is a check of it, in whatever state: a registration does not change that of one that is there. */
+  hasCheck: boolean;
   timer: NodeJS.Timeout | null;
   /** Of the last mark; null when it went well. */
   trouble: string | null;
@@ -51,6 +53,8 @@ export class KeptServices {
   /** The last step about a service; the next begins behind it. */
   readonly #steps = new Map<string, Promise<void>>();
   #listing: ReturnType<ServiceApi['checks']> | null = null;
+  /** What stood at the agent when it was fresh: of a predecessor that ended without a word, or runs still. */
+  #before: ReturnType<ServiceApi['checks']> | null = null;
   #isClosed = false;
 
   constructor(deps: KeptServicesDeps) {
@@ -66,6 +70,7 @@ export class KeptServices {
       tags,
       availability,
       isRegistered: false,
+      hasCheck: false,
       timer: null,
       trouble: null,
     };
@@ -96,7 +101,11 @@ export class KeptServices {
 
   /** The agent that answers now has nothing of ours; what is wanted is put again. */
   onFresh(): void {
-    for (const kept of this.#kept.values()) kept.isRegistered = false;
+    this.#before = null;
+    for (const kept of this.#kept.values()) {
+      kept.isRegistered = false;
+      kept.hasCheck = false;
+    }
   }
 
   beatSoon(): void {
@@ -121,11 +130,14 @@ export class KeptServices {
         if (!isUnknown(error)) throw error;
         logger.warn({ node: kept.node.identity }, 'Consul lost a service; it is registered again');
         kept.isRegistered = false;
+        kept.hasCheck = false;
+        await this.#register(id, kept);
+        return;
       }
     }
+    const hadCheck = kept.hasCheck || (await this.#checksBefore()).has(checkIdOf(id));
     await this.#register(id, kept);
-    // A check that was there before keeps its state in some versions, whatever the registration says.
-    await mark();
+    if (hadCheck) await mark();
   }
 
   async #register(id: string, kept: Kept): Promise<void> {
@@ -136,6 +148,7 @@ export class KeptServices {
     await ask((api) => api.register({ id, name, tags, address, port, owner, ttlMs, availability }));
     // It may have changed on the way; then another step is behind this one.
     if (kept.tags === tags) kept.isRegistered = true;
+    kept.hasCheck = true;
   }
 
   #beatLater(id: string, kept: Kept, afterMs: number): void {
@@ -176,6 +189,17 @@ export class KeptServices {
       await step;
     } finally {
       if (this.#steps.get(id) === step) this.#steps.delete(id);
+    }
+  }
+
+  async #checksBefore(): ReturnType<ServiceApi['checks']> {
+    this.#before ??= this.#checks();
+    const before = this.#before;
+    try {
+      return await before;
+    } catch (error) {
+      if (this.#before === before) this.#before = null;
+      throw error;
     }
   }
 

@@ -217,6 +217,7 @@ export class AnnouncementLoop {
   }
 
   #onFailed(announcement: Announcement, error: unknown): void {
+    if (this.#isClosed) return; // it was ended, not refused
     const { clock, random, logger } = this.#deps;
     const message = `${announcement.node.identity}: ${messageOf(error)}`;
     if (this.#lastError !== message) logger.warn({ error: message }, 'a node could not be announced');
