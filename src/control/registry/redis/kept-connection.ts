@@ -62,17 +62,24 @@ export class KeptConnection<Client extends Redis | Cluster> {
     this.#attempts += 1;
     this.#client = client;
     let cause: string | null = null;
+    // One Sentinel in trouble is none when the next one answers.
+    let sentinelCause: string | null = null;
     this.#timer = setTimeout(() => {
       cause ??= `not ready within ${READY_MS_MAX} ms`;
       client.disconnect();
     }, READY_MS_MAX);
-    client.on('error', (error: unknown) => {
-      cause = plainCause(error);
+    // While connecting, the first error is the cause, and others follow from it.
+    const onError = (error: unknown): void => {
+      if (cause !== null && !this.#isUp) return;
+      const text = plainCause(error);
+      cause = text.startsWith('All sentinels') ? (sentinelCause ?? text) : text;
+    };
+    client.on('error', onError);
+    client.on('sentinelError', (error: unknown) => {
+      sentinelCause ??= plainCause(error);
     });
     // The nodes of a cluster are trouble only when none is left, and then say why.
-    client.on('node error', (error: unknown) => {
-      cause ??= plainCause(error);
-    });
+    client.on('node error', onError);
     client.on('ready', () => {
       if (this.#isClosed || this.#client !== client) return;
       if (this.#timer !== null) clearTimeout(this.#timer);
@@ -83,9 +90,7 @@ export class KeptConnection<Client extends Redis | Cluster> {
     });
     client.on('end', () => this.#onEnd(client, redis, cause ?? 'the connection was closed'));
     // The events say it, too.
-    client.connect().catch((error: unknown) => {
-      cause ??= plainCause(error);
-    });
+    client.connect().catch(onError);
   }
 
   #onEnd(client: Client, redis: RedisClasses, cause: string): void {

@@ -116,6 +116,8 @@ export class RedisDriver implements RegistryDriver {
 }
 
 function addressOf({ kind, servers, masterName }: RedisSettings): string {
-  const list = servers.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`).join(',');
+  const list = servers
+    .map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`)
+    .join(',');
   return kind === 'sentinel' ? `${masterName} of the Sentinels ${list}` : list;
 }
