@@ -43,7 +43,7 @@ async function explain(words: string[], key: string | null, json = false): Promi
 test('check ends with 0 for a sound tree', async () => {
   assert.deepEqual(await check(['-c', '../../../conf/pool', '-pool', 'demo-idc1'], { strict: true }), [
     0,
-    '0 fatal, 0 errors, 0 warnings; 1 refers, 0 services, 0 http-clients, 1 registries load\n',
+    '0 fatal, 0 errors, 0 warnings; 1 refers, 1 services, 1 http-clients, 1 registries load\n',
   ]);
 });
 
