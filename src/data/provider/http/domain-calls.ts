@@ -65,7 +65,7 @@ export class DomainCalls {
   call(domain: HttpDomain, call: Call): void {
     if (call.protocol === 1) {
       // The service stands inside of a v1 frame, which goes on as it came.
-      const text = 'build v1 exception res. org err: a domain cannot be called by Motan v1';
+      const text = 'a domain cannot be called by Motan v1';
       call.origin.onReply(call, failed(failure('E_BAD_ARGUMENTS', text)));
       return;
     }

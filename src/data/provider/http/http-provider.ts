@@ -72,7 +72,7 @@ export class HttpProvider implements Provider {
     const type = this.#backend.troubleType;
     if (call.protocol === 1) {
       // motan-go answers such a call only when it fails (BUG-44 of the spec): silence otherwise.
-      const text = 'build v1 exception res. org err: an HTTP backend cannot answer a Motan v1 call';
+      const text = 'an HTTP backend cannot answer a Motan v1 call';
       observer.onProviderDone(call, failed(badArguments(text, type)));
       return;
     }
