@@ -28,15 +28,47 @@ export interface ConsulServerOptions {
 
 export class ConsulServer {
   readonly port: number;
+  /** Where other servers join it. */
+  readonly gossipPort: number;
   readonly #args: readonly string[];
   readonly #token: string | undefined;
   #child: ChildProcess | null = null;
   #output = '';
 
-  private constructor(port: number, args: readonly string[], token: string | undefined) {
+  private constructor(port: number, gossipPort: number, args: readonly string[], token: string | undefined) {
     this.port = port;
+    this.gossipPort = gossipPort;
     this.#args = args;
     this.#token = token;
+  }
+
+  /** Two servers that are one cluster: each needs the other to have a leader. */
+  static async startPair(): Promise<[ConsulServer, ConsulServer]> {
+    const soon = ['autopilot { server_stabilization_time = "100ms" }', 'performance { raft_multiplier = 1 }'];
+    const first = await ConsulServer.start({ settings: [...soon, 'node_name = "first"'] });
+    try {
+      const join = [
+        'bootstrap = false',
+        'node_name = "second"',
+        `retry_join = ["127.0.0.1:${first.gossipPort}"]`,
+      ];
+      const second = await ConsulServer.start({ settings: [...soon, ...join] });
+      const isVoter = async (): Promise<boolean> => {
+        const { Servers } = (await first.ask('GET', 'operator/raft/configuration')) as {
+          Servers: { Voter: boolean }[];
+        };
+        return Servers.filter(({ Voter }) => Voter).length === 2;
+      };
+      const endMs = Date.now() + START_MS_MAX;
+      while (!(await isVoter())) {
+        if (Date.now() > endMs) throw new Error(`no cluster of two:\n${second.#output}`);
+        await pause(LOOK_AGAIN_MS);
+      }
+      return [first, second];
+    } catch (error) {
+      await first.close();
+      throw error;
+    }
   }
 
   static async start({ settings = [], token }: ConsulServerOptions = {}): Promise<ConsulServer> {
@@ -46,7 +78,7 @@ export class ConsulServer {
       const gossip = ['-serf-lan-port', `${lan}`, '-serf-wan-port', `${wan}`, '-dns-port', '-1'];
       const all = ['ports { grpc = -1 }', 'disable_update_check = true', ...settings];
       const args = [...ports, ...gossip, ...all.flatMap((text) => ['-hcl', text])];
-      const consul = new ConsulServer(http!, args, token);
+      const consul = new ConsulServer(http!, lan!, args, token);
       try {
         await consul.restart();
         return consul;

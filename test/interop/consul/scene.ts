@@ -110,6 +110,42 @@ export async function listen(onConnection: (socket: net.Socket) => void): Promis
   return `127.0.0.1:${(server.address() as net.AddressInfo).port}`;
 }
 
+/** A network in between that can be cut. */
+export class CuttableWire {
+  readonly address: string;
+  readonly #sockets: Set<net.Socket>;
+
+  private constructor(address: string, sockets: Set<net.Socket>) {
+    this.address = address;
+    this.#sockets = sockets;
+  }
+
+  static async to(port: number): Promise<CuttableWire> {
+    const sockets = new Set<net.Socket>();
+    const address = await listen((near) => {
+      const far = net.connect(port, '127.0.0.1');
+      far.on('error', () => {}); // an end like any other
+      sockets.add(near);
+      near.pipe(far);
+      far.pipe(near);
+      near.on('close', () => {
+        sockets.delete(near);
+        far.destroy();
+      });
+      far.on('close', () => near.destroy());
+    });
+    return new CuttableWire(address, sockets);
+  }
+
+  /** Waits for a connection, and ends all. */
+  async cutNext(): Promise<void> {
+    await eventually('there is a connection', 20_000, async () => this.#sockets.size > 0);
+    const cut = [...this.#sockets];
+    for (const socket of cut) socket.destroy();
+    await eventually('they are gone', 5_000, async () => cut.every((socket) => !this.#sockets.has(socket)));
+  }
+}
+
 /** A network on which every packet to the server takes `delayMs`. */
 export async function slowTo(server: ConsulServer, delayMs: number): Promise<string> {
   return await listen((near) => {

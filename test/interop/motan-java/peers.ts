@@ -55,7 +55,7 @@ export interface JavaService {
 /** A registry with a server, instead of addresses that are known. */
 export interface JavaPlace {
   /** `zookeeper` writes and reads serialized text, `zk` plain text. */
-  readonly protocol: 'zookeeper' | 'zk';
+  readonly protocol: 'zookeeper' | 'zk' | 'consul';
   readonly address: string;
   /** Under which servers list themselves; no loopback address. */
   readonly host: string;

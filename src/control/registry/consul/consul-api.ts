@@ -8,7 +8,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type Consul from 'consul';
 import { type Availability, messageOf } from '../../../core/index.js';
-import { Exchange, type ExchangeLimits, type Transport } from './exchange.js';
+import { AnswerTooLongError, Exchange, type ExchangeLimits, type Transport } from './exchange.js';
 
 /** Short requests at the same time; more wait for a connection. */
 const REQUESTS_AT_ONCE = 16;
@@ -305,7 +305,8 @@ export class ConsulApi {
     }
     // Some have a code and no message, others a message in which the package names itself.
     const reason = messageOf(error).replace(/^consul: (?:[\w.]+: )?/, '');
-    return new ConsulError('wire', this.#withoutToken(reason === '' ? (code ?? 'unknown') : reason));
+    const kind = error instanceof AnswerTooLongError ? 'answer' : 'wire';
+    return new ConsulError(kind, this.#withoutToken(reason === '' ? (code ?? 'unknown') : reason));
   }
 
   #withoutToken(text: string): string {

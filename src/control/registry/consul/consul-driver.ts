@@ -116,6 +116,7 @@ export class ConsulDriver implements RegistryDriver {
         ...this.#deps,
         group,
         ask: (query, signal) => this.#link.ask((api) => api.nodes(query, signal)),
+        isUp: () => this.#link.isUp,
         untilUp: (signal) => this.#link.untilUp(signal),
         waitMs: () => (this.#groups.size > QUERIES_AT_ONCE ? TURN_WAIT_MS : this.#times.waitMs),
         onIdle: () => this.#groups.delete(group),

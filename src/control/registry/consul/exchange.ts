@@ -17,6 +17,14 @@ export interface Transport {
   request(options: RequestOptions): ClientRequest;
 }
 
+/** Whoever answers is there, and must not be asked the same at once again. */
+export class AnswerTooLongError extends Error {
+  constructor(bytesMax: number) {
+    super(`an answer of over ${bytesMax} bytes`);
+    this.name = 'AnswerTooLongError';
+  }
+}
+
 export class Exchange extends EventEmitter {
   /** Asks the package for the whole response. */
   readonly includeResponse = true;
@@ -46,12 +54,12 @@ export class Exchange extends EventEmitter {
     const { timeoutMs, answerBytesMax } = this.limits;
     let timer: NodeJS.Timeout | null = null;
     // The first error settles the package's promise; it hears the later ones and ignores them.
-    const giveUp = (reason: string): void => {
+    const giveUp = (error: Error): void => {
       request.destroy();
-      request.emit('error', new Error(reason));
+      request.emit('error', error);
     };
     request.once('socket', () => {
-      timer = setTimeout(() => giveUp(`no answer within ${timeoutMs} ms`), timeoutMs);
+      timer = setTimeout(() => giveUp(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
     });
     request.once('close', () => {
       if (timer !== null) clearTimeout(timer);
@@ -60,11 +68,11 @@ export class Exchange extends EventEmitter {
       let bytes = 0;
       response.on('data', (chunk: Buffer) => {
         bytes += chunk.length;
-        if (bytes > answerBytesMax) giveUp(`an answer of over ${answerBytesMax} bytes`);
+        if (bytes > answerBytesMax) giveUp(new AnswerTooLongError(answerBytesMax));
       });
       response.on('error', () => {}); // `close` follows, and tells it
       response.once('close', () => {
-        if (!response.complete) giveUp('the connection ended amid an answer');
+        if (!response.complete) giveUp(new Error('the connection ended amid an answer'));
       });
     });
   }

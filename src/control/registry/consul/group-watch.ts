@@ -2,8 +2,8 @@
  * The nodes of one group, for all services of it that anybody refers to: Consul answers for whole groups, so one question waits there for all.
  *
  *   ask, waiting for the index to change --> answer --> tell the services that changed --> rest --> ask
- *        '-- refused for want of a leader --> ask for what any server knows, until there is a leader
- *        '-- not answered --> wait until an agent answers, ask at once
+ *        '-- refused for want of a leader, or not answered --> ask for what any server knows, until there is a leader
+ *        '-- nobody is there --> wait until an agent answers, ask at once
  *
  * The index (rules of Consul): one that is missing or 0 is not waited for; one that went back was of another life, so all is read anew.
  */
@@ -36,7 +36,9 @@ const STALE_WAIT_MS_MAX = 5_000;
 export interface GroupWatchDeps {
   readonly group: string;
   readonly ask: (query: NodesQuery, signal: AbortSignal) => Promise<NodesAnswer>;
-  /** Resolves when there is somebody to ask, or at the signal. */
+  /** There is somebody to ask. */
+  readonly isUp: () => boolean;
+  /** Resolves when there is, or at the signal. */
   readonly untilUp: (signal: AbortSignal) => Promise<void>;
   /** How long a question may wait at the agent; less when there are very many groups. */
   readonly waitMs: () => number;
@@ -141,24 +143,23 @@ export class GroupWatch {
   }
 
   async #onFailed(error: unknown): Promise<void> {
-    const { random } = this.#deps;
+    const { random, isUp } = this.#deps;
     const kind = error instanceof ConsulError ? error.kind : 'answer';
     if (kind === 'cancelled' || this.#end.signal.aborted) return;
-    const isRefusedByServer = error instanceof ConsulError && error.status >= 500;
-    // The agent is there and its servers cannot say: without a leader they still can say what they last knew.
-    if (isRefusedByServer) {
-      this.#isStale = !this.#isStale;
-      if (this.#isStale) return;
-    }
-    // That nobody answers is told by the link, for all.
-    if (kind === 'answer') {
+    // The agent is there and its servers cannot say: without a leader they still can say what they last knew. An agent holds a question
+    // for seven seconds before it says that there is none, so no answer in time may mean the same.
+    const mayLackLeader = kind === 'wire' || (error instanceof ConsulError && error.status >= 500);
+    this.#isStale = mayLackLeader && !this.#isStale;
+    this.#index = 0;
+    if (this.#isStale && kind === 'answer') return;
+    // When nobody answers at all the link tells it, for all services.
+    if (!this.#isStale && (kind === 'answer' || isUp())) {
       const trouble = `the nodes of group ${JSON.stringify(this.#deps.group)} cannot be read: ${messageOf(error)}`;
       for (const watched of [...this.#watched]) {
         watched.nodes = null; // the next good answer ends the trouble
         watched.events.onTrouble(trouble);
       }
     }
-    this.#index = 0;
     const retryMs = this.#retryMs * (0.5 + random() / 2);
     this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS_MAX);
     await this.#rest(retryMs);

@@ -20,12 +20,14 @@ class Agent {
   readonly asked: NodesQuery[] = [];
   readonly watch: GroupWatch;
   idle = 0;
+  isUp = true;
   #waiting: { resolve(answer: NodesAnswer): void; reject(error: Error): void } | null = null;
 
   constructor() {
     this.watch = new GroupWatch({
       group: 'g1',
       ask: (query, signal) => this.#ask(query, signal),
+      isUp: () => this.isUp,
       untilUp: () => Promise.resolve(),
       waitMs: () => 30_000,
       clock: realClock,
@@ -288,6 +290,36 @@ test('a connection that broke is no trouble of the group, and asked for again fr
 
   assert.equal(index, 0);
   assert.deepEqual(echo.troubles, []);
+});
+
+test('an agent that does not answer in time is asked for what any server knows', async (t) => {
+  const agent = begin(t);
+  const echo = new Told(agent);
+
+  await agent.fail(new ConsulError('wire', 'no answer within 5000 ms'));
+  const { isStale } = await agent.question();
+  await agent.answer(7, [node(1)], { hasLeader: false });
+  await until('it is told', () => echo.lists.length === 1);
+
+  assert.equal(isStale, true);
+  assert.deepEqual(echo.troubles, []);
+});
+
+test('a group alone that is never answered is trouble; when nobody answers the link tells it', async (t) => {
+  const [alone, among] = [begin(t), begin(t)];
+  among.isUp = false;
+  const told = [new Told(alone), new Told(among)];
+
+  for (const agent of [alone, among]) {
+    await agent.fail(new ConsulError('wire', 'no answer within 5000 ms'));
+    await agent.fail(new ConsulError('wire', 'no answer within 5000 ms'));
+    await agent.question();
+  }
+
+  assert.deepEqual(
+    told.map(({ troubles }) => troubles.length),
+    [1, 0],
+  );
 });
 
 test('an answer that is no list is trouble', async (t) => {
