@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { redisPeer } from '../../support/redis-server.js';
 import { makeFolder, peerTest } from '../support.js';
 import { clientOf, keyOf, node, on, openRegistry, startServer, watchOn } from './scene.js';
@@ -120,4 +121,11 @@ peerTest('a server that is reached over TLS is trusted by its certificate', [...
   const strange = watchOn(openRegistry(`address=127.0.0.1:${tlsPort}&tls=true`).registry);
   await strange.until(() => strange.troubles.length > 0);
   assert.match(strange.troubles[0]!, /self-signed certificate/);
+
+  // Closed at any moment of a handshake: an error that nobody hears would fail this file.
+  for (let turns = 0; turns < 200; turns += 1) {
+    const { registry: closed } = openRegistry(`address=127.0.0.1:${tlsPort}&tls=true`);
+    for (let turn = 0; turn < turns; turn += 1) await nextTurn();
+    await closed.close();
+  }
 });

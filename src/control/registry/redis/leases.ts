@@ -53,6 +53,7 @@ export class Leases {
   readonly #leases = new Map<string, Lease>();
   #timer: NodeJS.Timeout | null = null;
   #isRenewing = false;
+  #rounds = 0;
   #isClosed = false;
 
   constructor(deps: LeasesDeps) {
@@ -137,12 +138,15 @@ export class Leases {
   async #renewAll(): Promise<void> {
     const { client } = this.#deps;
     if (!client.isUp) return;
+    // That a name has vanished is rare; each lease of three renewals sees to it once.
+    const areNamesToo = this.#rounds % 3 === 0;
     // Also notices a server that is silent.
     if (this.#leases.size === 0) await client.batch([['ping']]);
     for (const leases of this.#batches()) {
       if (!client.isUp || this.#isClosed) return;
-      await this.#renewSome(leases);
+      await this.#renewSome(leases, areNamesToo);
     }
+    this.#rounds += 1;
   }
 
   *#batches(): Iterable<readonly Lease[]> {
@@ -158,29 +162,29 @@ export class Leases {
         yield leases.slice(at, at + RENEWALS_AT_ONCE);
   }
 
-  async #renewSome(leases: readonly Lease[]): Promise<void> {
-    const { client } = this.#deps;
-    const commands: RedisCommand[] = [];
-    for (const { key, name, place, isTheirs } of leases) {
-      commands.push(['getrange', key, 0, VALUE_BYTES_MAX]);
-      if (isTheirs) continue;
-      commands.push(['pexpire', key, this.#deps.leaseMs]);
-      commands.push(['sadd', place.nodesKey, name], ['expire', place.nodesKey, NODES_S]);
+  async #renewSome(leases: readonly Lease[], areNamesToo: boolean): Promise<void> {
+    const { client, leaseMs } = this.#deps;
+    // They are ours, so no longer than what we wrote.
+    const commands: RedisCommand[] = [['mget', ...leases.map(({ key }) => key)]];
+    for (const { key, isTheirs } of leases) if (!isTheirs) commands.push(['pexpire', key, leaseMs]);
+    const namesAt = commands.length;
+    const named = areNamesToo ? leases.filter(({ isTheirs }) => !isTheirs) : [];
+    for (const { name, place } of named) {
+      commands.push(['sadd', place.nodesKey, name]);
+      commands.push(['expire', place.nodesKey, NODES_S]);
     }
-    const wereTheirs = leases.map(({ isTheirs }) => isTheirs);
     const answers = await client.batch(commands);
-    let at = 0;
-    for (const [index, lease] of leases.entries()) {
-      const text = answers[at]!;
-      const added = wereTheirs[index] ? 0 : answers[at + 2]!;
-      at += wereTheirs[index] ? 1 : 4;
-      // Meanwhile put anew, or withdrawn.
-      if (this.#leases.get(lease.node.identity) === lease) await this.#onRenewed(lease, text, added);
-    }
+    const texts = answers[0] as readonly (string | null)[];
+    for (const [index, lease] of leases.entries()) this.#onRenewed(lease, texts[index]!);
+    // Those were there and nobody could find them.
+    const lost = named.filter((_, index) => answers[namesAt + 2 * index] === 1);
+    if (lost.length > 0) await client.batch(lost.map(({ name, place }) => ['publish', place.channel, name]));
   }
 
-  async #onRenewed(lease: Lease, text: RedisAnswer, added: RedisAnswer): Promise<void> {
-    const { client, logger, onLost } = this.#deps;
+  #onRenewed(lease: Lease, text: string | null): void {
+    const { logger, onLost } = this.#deps;
+    // Meanwhile put anew, or withdrawn.
+    if (this.#leases.get(lease.node.identity) !== lease) return;
     if (this.#isOthers(text)) {
       if (!lease.isTheirs)
         logger.info(
@@ -191,9 +195,6 @@ export class Leases {
     } else if (text !== lease.text) {
       lease.isTheirs = false;
       onLost(lease.node);
-    } else if (added !== 0) {
-      // It was there and nobody could find it.
-      await client.batch([['publish', lease.place.channel, lease.name]]);
     }
   }
 
@@ -209,7 +210,7 @@ export class Leases {
     return text!;
   }
 
-  #isOthers(text: RedisAnswer): boolean {
+  #isOthers(text: RedisAnswer | null): boolean {
     if (typeof text !== 'string' || text === '') return false;
     const owner = ownerOfText(text);
     return owner !== null && owner !== this.#deps.owner;

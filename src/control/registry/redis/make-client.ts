@@ -43,7 +43,7 @@ const REDIRECTIONS_MAX = 8;
 /** For commands: the server, the master, or the whole cluster. */
 export function makeClient(classes: RedisClasses, settings: RedisSettings): Redis | Cluster {
   if (settings.kind !== 'cluster') return makeOne(classes, settings, settings.servers[0]!);
-  return new classes.Cluster([...settings.servers], {
+  const cluster = new classes.Cluster([...settings.servers], {
     redisOptions: optionsOf(settings),
     ...(settings.tls === null ? {} : { dnsLookup: (name, done) => done(null, name) }),
     lazyConnect: true,
@@ -51,33 +51,57 @@ export function makeClient(classes: RedisClasses, settings: RedisSettings): Redi
     clusterRetryStrategy: () => null,
     maxRedirections: REDIRECTIONS_MAX,
   });
+  cluster.on('+node', hearAllErrors);
+  return cluster;
 }
 
 /** For one server of those that there are: a channel is heard on each server of a cluster. */
 export function makeOne(classes: RedisClasses, settings: RedisSettings, server: ServerAddress): Redis {
-  const options = { ...optionsOf(settings), enableOfflineQueue: false, retryStrategy: () => null };
-  if (settings.kind !== 'sentinel') return new classes.Redis({ ...options, ...server, db: settings.db });
-  const { sentinelUsername, sentinelPassword } = settings;
-  return new classes.Redis({
-    ...options,
+  const options = {
+    ...optionsOf(settings),
     db: settings.db,
-    sentinels: [...settings.servers],
-    name: settings.masterName,
+    enableOfflineQueue: false,
+    retryStrategy: () => null,
+    ...(settings.kind === 'sentinel' ? sentinelOptionsOf(settings) : server),
+  };
+  const client = new classes.Redis(options);
+  hearAllErrors(client);
+  return client;
+}
+
+function sentinelOptionsOf({ servers, masterName, sentinelUsername, sentinelPassword, tls }: RedisSettings) {
+  return {
+    sentinels: [...servers],
+    name: masterName,
     ...(sentinelUsername === '' ? {} : { sentinelUsername }),
     ...(sentinelPassword === '' ? {} : { sentinelPassword }),
-    ...(options.tls === undefined ? {} : { sentinelTLS: options.tls, enableTLSForSentinelMode: true }),
+    ...(tls === null ? {} : { sentinelTLS: tlsOptionsOf(tls), enableTLSForSentinelMode: true }),
     sentinelCommandTimeout: SENTINEL_ANSWER_MS_MAX,
     sentinelRetryStrategy: () => null,
     // Who was the master answers on, but takes no writes. (The Sentinels also end the connections to it.)
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
-  });
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  };
+}
+
+/**
+ * ioredis hears one error of a socket. One that is closed during a TLS handshake with a server that is not trusted has two, and one that
+ * nobody hears ends the process.
+ */
+function hearAllErrors(client: Redis): void {
+  const hear = (): void => {
+    client.stream?.on('error', () => {
+      // The first one, or the end, is told by the client.
+    });
+  };
+  client.on('connecting', () => setImmediate(hear));
+  client.on('connect', hear);
 }
 
 function optionsOf({ username, password, tls }: RedisSettings) {
   return {
     ...(username === '' ? {} : { username }),
     ...(password === '' ? {} : { password }),
-    ...(tls === null ? {} : { tls: tls.ca === null ? {} : { ca: tls.ca } }),
+    ...(tls === null ? {} : { tls: tlsOptionsOf(tls) }),
     // All servers and proxies speak version 2; it is enough for us.
     protocol: 2 as const,
     lazyConnect: true,
@@ -91,4 +115,8 @@ function optionsOf({ username, password, tls }: RedisSettings) {
     autoResendUnfulfilledCommands: false,
     maxLoadingRetryTime: 1_000,
   };
+}
+
+function tlsOptionsOf({ ca }: NonNullable<RedisSettings['tls']>): { ca?: string } {
+  return ca === null ? {} : { ca };
 }

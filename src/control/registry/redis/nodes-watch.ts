@@ -30,6 +30,8 @@ const CHANGED_MAX = 2_000;
 const REST_MS_MAX = 1_000;
 /** A look costs some 7 microseconds a node: so it costs at most a hundredth of the time. */
 const LOOK_EVERY_MS_PER_NODE = 0.7;
+/** Looks are taken at whole multiples of this. */
+const LOOK_TURN_MS = 500;
 /** Names without a value that one pass takes out of the set. */
 const CLEANED_AT_ONCE = 500;
 
@@ -256,8 +258,11 @@ export class NodesWatch implements DriverWatch {
     if (this.#isClosed) return;
     const pauseMs = Math.max(this.#deps.lookEveryMs(), this.#known.size * LOOK_EVERY_MS_PER_NODE);
     if (this.#timer !== null) clearTimeout(this.#timer);
-    const jitter = 0.8 + 0.4 * this.#deps.random();
-    this.#timer = setTimeout(() => this.#readAll(), pauseMs * jitter);
+    const nowMs = this.#deps.clock.nowMs();
+    const dueMs = nowMs + pauseMs * (0.8 + 0.4 * this.#deps.random());
+    // Together with others, which costs less.
+    const turnMs = Math.ceil(dueMs / LOOK_TURN_MS) * LOOK_TURN_MS;
+    this.#timer = setTimeout(() => this.#readAll(), turnMs - nowMs);
   }
 }
 

@@ -11,17 +11,28 @@ import { makeClient, type RedisSettings, type ServerAddress } from './make-clien
 export type RedisCommand = readonly [name: string, ...args: (string | number)[]];
 
 /** What a command was answered; an Error when a key holds another kind of value than it should. */
-export type RedisAnswer = string | number | readonly string[] | null | Error;
+export type RedisAnswer = string | number | readonly (string | null)[] | null | Error;
 
 export interface RedisClientEvents {
   onUp(): void;
   onDown(trouble: string): void;
 }
 
+interface WaitingBatch {
+  readonly commands: readonly RedisCommand[];
+  resolve(answers: RedisAnswer[]): void;
+  reject(error: unknown): void;
+}
+
+const NOT_CONNECTED = 'the server is not connected';
+/** A turn of the event loop must not take long. */
+const COMMANDS_AT_ONCE = 500;
+
 export class RedisClient {
   /** Whether a batch may only be about one service. */
   readonly isCluster: boolean;
   readonly #connection: KeptConnection<Redis | Cluster>;
+  #waiting: WaitingBatch[] = [];
 
   constructor(
     settings: RedisSettings,
@@ -54,8 +65,12 @@ export class RedisClient {
 
   /** One answer for each command. Rejects with the first error that is not about a single value. */
   async batch(commands: readonly RedisCommand[]): Promise<RedisAnswer[]> {
-    const results = await this.#connected().pipeline(copyOf(commands)).exec();
-    return answersOf(results);
+    if (this.isCluster) return answersOf(await this.#connected().pipeline(copyOf(commands)).exec());
+    return new Promise((resolve, reject) => {
+      // What is asked in one turn goes together: a thousand services that are looked at cost a few writes.
+      if (this.#waiting.length === 0) setImmediate(() => this.#sendWaiting());
+      this.#waiting.push({ commands, resolve, reject });
+    });
   }
 
   /** All or nothing, and nobody sees it half done. */
@@ -77,9 +92,48 @@ export class RedisClient {
     this.#connection.close();
   }
 
+  #sendWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (let at = 0; at < waiting.length; ) {
+      const some: WaitingBatch[] = [];
+      for (let size = 0; at < waiting.length && size < COMMANDS_AT_ONCE; at += 1) {
+        some.push(waiting[at]!);
+        size += waiting[at]!.commands.length;
+      }
+      this.#send(some);
+    }
+  }
+
+  #send(batches: readonly WaitingBatch[]): void {
+    const client = this.#connection.client;
+    if (client === null) {
+      for (const { reject } of batches) reject(new Error(NOT_CONNECTED));
+      return;
+    }
+    const sent = client.pipeline(copyOf(batches.flatMap(({ commands }) => commands))).exec();
+    sent.then(
+      (results) => {
+        let at = 0;
+        for (const { commands, resolve, reject } of batches) {
+          const own = results!.slice(at, at + commands.length);
+          at += commands.length;
+          try {
+            resolve(answersOf(own));
+          } catch (error) {
+            reject(error);
+          }
+        }
+      },
+      (error: unknown) => {
+        for (const { reject } of batches) reject(new Error(plainCause(error)));
+      },
+    );
+  }
+
   #connected(): Redis | Cluster {
     const client = this.#connection.client;
-    if (client === null) throw new Error('the server is not connected');
+    if (client === null) throw new Error(NOT_CONNECTED);
     return client;
   }
 }

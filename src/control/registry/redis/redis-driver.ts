@@ -11,7 +11,7 @@ import { RedisClient } from './redis-client.js';
 import { Subscriber } from './subscriber.js';
 
 /** Services that are read at the same time. */
-const READS_AT_ONCE = 32;
+const READS_AT_ONCE = 64;
 /** Where many services are watched, they are looked at in turn: so many in a second. */
 const LOOKS_PER_SECOND_MAX = 100;
 
