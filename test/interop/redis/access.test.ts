@@ -17,7 +17,7 @@ const openssl = {
 };
 
 const RIGHTS =
-  '~peony:* &peony:* -@all +@connection +info +getrange +set +del +exists +expire +pexpire +sadd +srem +srandmember +multi +exec +publish +subscribe +unsubscribe';
+  '~peony:* &peony:* -@all +@connection +info +mget +getrange +set +del +exists +expire +pexpire +sadd +srem +srandmember +multi +exec +publish +subscribe +unsubscribe';
 const RIGHTS_TO_LOOK =
   '%R~peony:* &peony:* -@all +@connection +info +getrange +srandmember +subscribe +unsubscribe';
 

@@ -1,7 +1,7 @@
 /** A cluster that loses servers, and moves slots. */
 import assert from 'node:assert/strict';
 import type { MeshUrl } from '../../../src/core/index.js';
-import { RedisCluster, redisCli, redisPeer } from '../../support/redis-server.js';
+import { RedisCluster, type RedisServer, redisCli, redisPeer } from '../../support/redis-server.js';
 import type { Watch } from '../../support/registry-contract.js';
 import { atEnd, eventually, peerTest } from '../support.js';
 import { node, openRegistry, REFER, watchOn } from './scene.js';
@@ -16,6 +16,16 @@ function path(index: number): string {
 
 function nodeOf(index: number, port: number): MeshUrl {
   return node(port).with({ path: path(index) });
+}
+
+/** Waits until a key that lives for a lease and a half has ended. */
+async function leaseHasPassed(server: RedisServer): Promise<void> {
+  let key = 0;
+  // Some names belong to other servers.
+  while ((await redisCli(server, 'set', `witness-${key}`, '1', 'px', '4500')).trim() !== 'OK') key += 1;
+  await eventually('a lease has passed', RECOVERED_MS_MAX, async () => {
+    return (await redisCli(server, 'exists', `witness-${key}`)).trim() === '0';
+  });
 }
 
 /** Many services, so that every server has some. */
@@ -62,6 +72,9 @@ peerTest('a server that dies takes nothing from those who watch, and the others 
     async () => watches.filter(isServed).length >= 10,
   );
   assert.ok(!watches.every(isServed));
+  const served = watches.filter(isServed);
+  await leaseHasPassed(cluster.servers[1]!);
+  assert.ok(served.every(isServed), 'the others keep their leases');
   await dead!.restart();
 
   for (const watch of watches) await watch.until(() => isServed(watch), RECOVERED_MS_MAX);

@@ -218,6 +218,24 @@ peerTest(
   },
 );
 
+peerTest('a server without memory is told, and keeps what it has', PEERS, async () => {
+  const { server, client } = await ownServer();
+  const { registry } = openRegistry(on(server));
+  for (let port = 1; port <= 150; port += 1) registry.announce(node(port), 'available');
+  assert.equal(await registry.settled(SOON_MS), true);
+  await client.set('witness', 'of the passing of a lease and a half', 'PX', 4_500);
+  await client.config('SET', 'maxmemory', '1');
+
+  registry.announce(node(8001), 'available');
+  await eventually('the failure is told', SOON_MS, async () => /OOM/.test(registry.report().lastError ?? ''));
+  await eventually('a lease has passed', SOON_MS, async () => (await client.exists('witness')) === 0);
+
+  const keys = Array.from({ length: 150 }, (_, index) => keyOf(index + 1));
+  assert.equal(await client.exists(...keys), 150);
+  await client.config('SET', 'maxmemory', '0');
+  assert.equal(await registry.settled(SOON_MS * 2), true);
+});
+
 peerTest('fifty losses of every connection leave everything as it was', PEERS, async () => {
   const { server, client } = await ownServer();
   const { registry } = openRegistry(on(server));

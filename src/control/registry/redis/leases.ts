@@ -81,6 +81,8 @@ export class Leases {
   async remove(node: MeshUrl): Promise<void> {
     const { client, leaseMs } = this.#deps;
     const { key, name, place } = this.#leaseOf(node, 'unavailable');
+    // First, so that no renewal writes its name again.
+    this.#leases.delete(node.identity);
     if (!this.#isOthers(await this.#textAt(key))) {
       const [removed] = await client.transact([
         ['getrange', key, 0, VALUE_BYTES_MAX],
@@ -97,7 +99,6 @@ export class Leases {
         ]);
       }
     }
-    this.#leases.delete(node.identity);
   }
 
   /** Null while another process lists it: that is left alone. */
@@ -136,17 +137,22 @@ export class Leases {
   }
 
   async #renewAll(): Promise<void> {
-    const { client } = this.#deps;
+    const { client, logger } = this.#deps;
     if (!client.isUp) return;
-    // That a name has vanished is rare; each lease of three renewals sees to it once.
-    const areNamesToo = this.#rounds % 3 === 0;
     // Also notices a server that is silent.
     if (this.#leases.size === 0) await client.batch([['ping']]);
-    for (const leases of this.#batches()) {
-      if (!client.isUp || this.#isClosed) return;
-      await this.#renewSome(leases, areNamesToo);
-    }
+    const batches = [...this.#batches()];
+    // One server of a cluster must not keep the leases on the others waiting.
+    const renewed = await Promise.allSettled(batches.map((leases) => this.#renewSome(leases)));
+    // That a name has vanished is rare; each lease of three renewals sees to it once. It needs memory, which a renewal does not.
     this.#rounds += 1;
+    if (this.#rounds % 3 === 1) {
+      const named = await Promise.allSettled(batches.map((leases) => this.#nameSome(leases)));
+      for (const { reason } of named.filter(isRejected))
+        logger.debug({ error: messageOf(reason) }, 'names of nodes could not be renewed');
+    }
+    const failed = renewed.find(isRejected);
+    if (failed !== undefined) throw failed.reason;
   }
 
   *#batches(): Iterable<readonly Lease[]> {
@@ -162,29 +168,34 @@ export class Leases {
         yield leases.slice(at, at + RENEWALS_AT_ONCE);
   }
 
-  async #renewSome(leases: readonly Lease[], areNamesToo: boolean): Promise<void> {
+  async #renewSome(leases: readonly Lease[]): Promise<void> {
     const { client, leaseMs } = this.#deps;
     // They are ours, so no longer than what we wrote.
     const commands: RedisCommand[] = [['mget', ...leases.map(({ key }) => key)]];
     for (const { key, isTheirs } of leases) if (!isTheirs) commands.push(['pexpire', key, leaseMs]);
-    const namesAt = commands.length;
-    const named = areNamesToo ? leases.filter(({ isTheirs }) => !isTheirs) : [];
-    for (const { name, place } of named) {
-      commands.push(['sadd', place.nodesKey, name]);
-      commands.push(['expire', place.nodesKey, NODES_S]);
-    }
-    const answers = await client.batch(commands);
-    const texts = answers[0] as readonly (string | null)[];
-    for (const [index, lease] of leases.entries()) this.#onRenewed(lease, texts[index]!);
+    const [texts] = await client.batch(commands);
+    for (const [index, lease] of leases.entries())
+      this.#onRenewed(lease, (texts as readonly (string | null)[])[index]!);
+  }
+
+  async #nameSome(leases: readonly Lease[]): Promise<void> {
+    const { client } = this.#deps;
+    const listed = leases.filter((lease) => !lease.isTheirs && this.#isCurrent(lease));
+    if (listed.length === 0) return;
+    const answers = await client.batch(
+      listed.flatMap(({ name, place }): RedisCommand[] => [
+        ['sadd', place.nodesKey, name],
+        ['expire', place.nodesKey, NODES_S],
+      ]),
+    );
     // Those were there and nobody could find them.
-    const lost = named.filter((_, index) => answers[namesAt + 2 * index] === 1);
+    const lost = listed.filter((_, index) => answers[2 * index] === 1);
     if (lost.length > 0) await client.batch(lost.map(({ name, place }) => ['publish', place.channel, name]));
   }
 
   #onRenewed(lease: Lease, text: string | null): void {
     const { logger, onLost } = this.#deps;
-    // Meanwhile put anew, or withdrawn.
-    if (this.#leases.get(lease.node.identity) !== lease) return;
+    if (!this.#isCurrent(lease)) return;
     if (this.#isOthers(text)) {
       if (!lease.isTheirs)
         logger.info(
@@ -196,6 +207,11 @@ export class Leases {
       lease.isTheirs = false;
       onLost(lease.node);
     }
+  }
+
+  /** Not put anew, or withdrawn, since it was sent. */
+  #isCurrent(lease: Lease): boolean {
+    return this.#leases.get(lease.node.identity) === lease;
   }
 
   #leaseOf(node: MeshUrl, availability: Availability): Lease {
@@ -215,4 +231,8 @@ export class Leases {
     const owner = ownerOfText(text);
     return owner !== null && owner !== this.#deps.owner;
   }
+}
+
+function isRejected(result: PromiseSettledResult<void>): result is PromiseRejectedResult {
+  return result.status === 'rejected';
 }

@@ -76,6 +76,8 @@ export class RedisClient {
   /** All or nothing, and nobody sees it half done. */
   async transact(commands: readonly RedisCommand[]): Promise<RedisAnswer[]> {
     let results: [Error | null, unknown][] | null;
+    // In the order in which it was asked for.
+    this.#sendWaiting();
     try {
       results = await this.#connected().multi(copyOf(commands)).exec();
     } catch (error) {

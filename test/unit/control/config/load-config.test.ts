@@ -364,6 +364,7 @@ test('every example in conf/ loads without a problem', () => {
     ['-c', 'conf/motan.yaml'],
     ['-c', 'conf/zookeeper.yaml'],
     ['-c', 'conf/consul.yaml'],
+    ['-c', 'conf/redis.yaml'],
     ['-c', 'conf/pool', '-pool', 'demo-idc1'],
   ]) {
     const config = load(words, { cwd: REPOSITORY });
