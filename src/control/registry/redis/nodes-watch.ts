@@ -16,7 +16,7 @@ import {
   type Random,
 } from '../../../core/index.js';
 import type { DriverWatch, WatchEvents } from '../server/driver.js';
-import type { ReadGate } from '../zookeeper/read-gate.js';
+import type { ReadGate } from '../server/read-gate.js';
 import { entryOfText, isName, printable, type ServicePlace, VALUE_BYTES_MAX } from './layout.js';
 import type { RedisAnswer, RedisClient } from './redis-client.js';
 import type { Subscriber } from './subscriber.js';

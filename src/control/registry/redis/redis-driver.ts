@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Availability, Clock, Logger, MeshUrl, Random } from '../../../core/index.js';
 import type { DriverEvents, DriverWatch, RegistryDriver, WatchEvents } from '../server/driver.js';
-import { ReadGate } from '../zookeeper/read-gate.js';
+import { ReadGate } from '../server/read-gate.js';
 import { ServicePlace } from './layout.js';
 import { Leases } from './leases.js';
 import type { RedisSettings } from './make-client.js';

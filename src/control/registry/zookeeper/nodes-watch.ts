@@ -15,10 +15,10 @@ import {
   type Random,
 } from '../../../core/index.js';
 import type { DriverWatch, WatchEvents } from '../server/driver.js';
+import type { ReadGate } from '../server/read-gate.js';
 import type { ZooKeeperClient } from './client.js';
 import { CODE, isCode } from './messages.js';
 import { nodeOfChild, printable } from './node-data.js';
-import type { ReadGate } from './read-gate.js';
 import type { Session, WatchWish } from './session.js';
 
 /** More than any service has; the rest is left out and told. */

@@ -14,11 +14,11 @@ import {
   type Random,
 } from '../../../core/index.js';
 import type { DriverEvents, DriverWatch, RegistryDriver, WatchEvents } from '../server/driver.js';
+import { ReadGate } from '../server/read-gate.js';
 import { ZooKeeperClient } from './client.js';
 import type { ServerAddress } from './connection.js';
 import { agentPath, isAgent, nodePath, rolePath } from './node-paths.js';
 import { NodesWatch } from './nodes-watch.js';
-import { ReadGate } from './read-gate.js';
 import { Session } from './session.js';
 
 /** Lists and nodes that are read at the same time, of all services. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { ReadGate } from '../../../../../src/control/registry/zookeeper/read-gate.js';
+import { ReadGate } from '../../../../../src/control/registry/server/read-gate.js';
 
 test('no more go on at once than are let in, all come through in order, and failures give their place back', async () => {
   const gate = new ReadGate(3);
