@@ -143,10 +143,10 @@ export class NodesWatch implements DriverWatch {
       this.#hasNews = true;
     }
     this.#unread = new Map();
-    const missing = names.filter((name) => !this.#children.has(name));
-    if (missing.length > 0) this.#hasNews = true;
+    const unknown = names.filter((name) => this.#children.get(name)?.isStale ?? true);
+    if (unknown.length > 0) this.#hasNews = true;
     const results = await Promise.allSettled(
-      missing.map((name) => this.#deps.gate.run(() => this.#readChild(name))),
+      unknown.map((name) => this.#deps.gate.run(() => this.#readChild(name))),
     );
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
@@ -171,16 +171,20 @@ export class NodesWatch implements DriverWatch {
     const watch: WatchWish = {
       kind: 'data',
       path: childPath,
-      onWatch: () => this.#onChildStale(name, child),
+      onWatch: () => this.#onChildStale(child),
     };
     const child: Child = { node: null, trouble: null, isStale: false, watch };
     let data: Buffer;
     try {
       const content = await client.content(childPath, watch);
-      if (content === null) return; // gone already; the watch of the list has fired
+      if (content === null) {
+        this.#children.delete(name); // gone already; the watch of the list has fired
+        return;
+      }
       data = content.data;
     } catch (error) {
       if (isCode(error, CODE.connectionLoss) || isCode(error, CODE.sessionExpired)) throw error;
+      this.#children.delete(name);
       this.#unread.set(name, messageOf(error));
       return;
     }
@@ -190,15 +194,12 @@ export class NodesWatch implements DriverWatch {
       child.trouble = messageOf(error);
     }
     if (this.#isClosed) session.unwatch(watch);
-    else if (!child.isStale) this.#children.set(name, child);
+    else this.#children.set(name, child);
   }
 
-  #onChildStale(name: string, child: Child): void {
+  /** What was read stands until the next pass has read it anew: a node that changes must not be told as gone. */
+  #onChildStale(child: Child): void {
     child.isStale = true;
-    if (this.#children.get(name) === child) {
-      this.#children.delete(name);
-      this.#hasNews = true;
-    }
     this.#onStale();
   }
 
