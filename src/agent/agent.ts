@@ -22,7 +22,6 @@ import {
   type AgentConfig,
   type Clock,
   type DataPlane,
-  isSecretName,
   type LogControl,
   type Logger,
   type ManagementView,
@@ -32,10 +31,10 @@ import {
   type PeriodCount,
   type Registry,
   type RegistryReport,
-  type ServiceConfig,
 } from '../core/index.js';
 import { createDataPlane } from '../data/index.js';
 import { AccessLogFile, createMetrics, MainLog, type Metrics, PeriodStatistics } from '../telemetry/index.js';
+import { Announcer } from './announcer.js';
 import { descriptorsMax } from './limits.js';
 import { ownAddresses } from './own-addresses.js';
 import { writePidFile } from './pid-file.js';
@@ -44,8 +43,6 @@ import { version } from './version.js';
 
 /** In-flight calls may take this long once the agent stops; the longest timeouts of real services are below it. */
 const DRAIN_MS = 15_000;
-/** Registries may take this long to hear that the agent goes. */
-const FAREWELL_MS = 2_000;
 
 export interface AgentOptions {
   readonly config: AgentConfig;
@@ -69,6 +66,7 @@ export class Agent implements ManagementView {
   readonly #registries: Map<string, Registry>;
   readonly #snapshots: SnapshotFiles;
   readonly #discovery: Discovery;
+  readonly #announcer: Announcer;
   readonly #timers: NodeJS.Timeout[] = [];
   #plane: (DataPlane & { port(name: string): number }) | null = null;
   #management: ManagementServer | null = null;
@@ -116,6 +114,14 @@ export class Agent implements ManagementView {
       clock,
       logger,
       localIp: agent.localIp,
+    });
+    this.#announcer = new Announcer({
+      registries: this.#registries,
+      logger,
+      config: () => this.#config,
+      isServing: () => this.#isServing,
+      unhealthy: () => this.#unhealthyExports(),
+      port: (listener) => this.port(listener),
     });
     for (const [name, value] of config.switchers) this.switchers.register(name, value);
     this.switchers.register('metricsReqApp', false);
@@ -297,7 +303,7 @@ export class Agent implements ManagementView {
     await Promise.allSettled([this.#starting]);
     for (const timer of this.#timers) clearInterval(timer);
     // Registries first: who reads them stops choosing this agent while it still answers.
-    await Promise.all([...new Set(this.#registries.values())].map((registry) => this.#sayFarewell(registry)));
+    await this.#announcer.sayFarewell();
     const left = (await this.#plane?.drain(withinMs)) ?? 0;
     if (left > 0) logger.warn({ calls: left }, 'calls were left unfinished');
     // Before anything that takes time: a state that comes now would open connections anew.
@@ -311,63 +317,14 @@ export class Agent implements ManagementView {
     return left;
   }
 
-  async #sayFarewell(registry: Registry): Promise<void> {
-    const nodes = this.#announcements().filter((one) => one.registry === registry);
-    if (nodes.length === 0) return;
-    for (const { node } of nodes) registry.announce(node, 'unavailable');
-    if (!(await registry.settled(FAREWELL_MS))) {
-      this.logger.warn({ registry: registry.id }, 'the registry did not hear that the agent stops');
-    }
-  }
-
-  /** Tells every registry what it should list, as it is now: the agent's own node, and each exported service. */
+  /** Registries are told what they should list once somebody would be answered, and until the agent stops. */
   #announce(): void {
-    if (!this.#isListening || this.#stopping !== null) return;
-    const unhealthy = new Set(
-      this.report()
-        .exports.filter((exported) => !exported.isHealthy)
-        .map((exported) => exported.id),
-    );
-    for (const { registry, node, exportId } of this.#announcements()) {
-      const isAvailable = this.#isServing && (exportId === null || !unhealthy.has(exportId));
-      registry.announce(node, isAvailable ? 'available' : 'unavailable');
-    }
+    if (this.#isListening && this.#stopping === null) this.#announcer.announce();
   }
 
-  #announcements(): { registry: Registry; node: MeshUrl; exportId: string | null }[] {
-    const own = this.#registryOf(this.#config.agent.registry);
-    const announcements: { registry: Registry; node: MeshUrl; exportId: string | null }[] = [];
-    if (own !== null) announcements.push({ registry: own, node: this.#ownNode(), exportId: null });
-    for (const service of this.#config.services) {
-      const node = this.#serviceNode(service);
-      for (const id of service.registryIds) {
-        const registry = this.#registryOf(id);
-        if (registry !== null) announcements.push({ registry, node, exportId: service.id });
-      }
-    }
-    return announcements;
-  }
-
-  #registryOf(id: string | null): Registry | null {
-    return id === null ? null : (this.#registries.get(id) ?? null);
-  }
-
-  /** Everything that the entry says is published, as the peers do, but secrets. */
-  #serviceNode({ url }: ServiceConfig): MeshUrl {
-    const parameters = new Map([...url.parameters].filter(([name]) => !isSecretName(name)));
-    // A port that the system chose is known once it is open.
-    const port = url.port === 0 ? (this.#plane?.port(`export:${url.port}`) ?? 0) : url.port;
-    return url.with({ port, parameters });
-  }
-
-  /**
-   * Every key of the `motan-agent` section is published, as the peers do; secrets are not. The peers leave the protocol empty; a
-   * node needs one in a registry, and with this one no refer can take it for a node of a service.
-   */
-  #ownNode(): MeshUrl {
-    const { url } = this.#config.agent;
-    const parameters = new Map([...url.parameters].filter(([name]) => !isSecretName(name)));
-    return url.with({ protocol: 'agent', parameters: parameters.set('nodeType', 'agent') });
+  #unhealthyExports(): ReadonlySet<string> {
+    const { exports } = this.report();
+    return new Set(exports.filter((exported) => !exported.isHealthy).map((exported) => exported.id));
   }
 
   #every(ms: number, task: () => void): void {
