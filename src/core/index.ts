@@ -3,6 +3,7 @@ export * from './agent-config.js';
 export * from './background.js';
 export * from './call.js';
 export * from './clock.js';
+export * from './command.js';
 export * from './data-plane.js';
 export * from './endpoint.js';
 export * from './errors.js';

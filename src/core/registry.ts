@@ -4,6 +4,7 @@
  * Every implementation passes `test/support/registry-contract.ts`. No method waits for a server: what is wanted is noted at
  * once and made true in the background, again and again until it is, so that a registry that is down stops nobody.
  */
+import type { CommandScope } from './command.js';
 import type { MeshUrl } from './url.js';
 
 export interface Registry {
@@ -18,6 +19,12 @@ export interface Registry {
    * not being able to ask is `onTrouble`, and the last list stands.
    */
   subscribe(refer: MeshUrl, listener: NodeListener): Subscription;
+
+  /** Where an operator writes the commands of a scope, for people; null when this registry holds none, and its listeners are never told anything. */
+  commandPlace(scope: CommandScope): string | null;
+
+  /** Watches the command text of a scope. Told by the same rules as `subscribe`. */
+  subscribeCommand(scope: CommandScope, listener: CommandListener): Subscription;
 
   /** Wants a node to be listed, as serving or as not (yet) serving. Idempotent; the last word counts. */
   announce(node: MeshUrl, availability: Availability): void;
@@ -39,6 +46,16 @@ export type Availability = 'available' | 'unavailable';
 export interface NodeListener {
   onNodes(nodes: readonly MeshUrl[]): void;
   /** Said once per outage, in words for an operator; `onNodes` ends the outage. */
+  onTrouble(message: string): void;
+}
+
+/** More than any command; a longer text is not taken over, and told. */
+export const COMMAND_BYTES_MAX = 1024 * 1024;
+
+export interface CommandListener {
+  /** What stands there, perhaps once more; null when there is nothing, or only blanks. */
+  onCommand(text: string | null): void;
+  /** It cannot be read, in words for an operator: the last text stands. `onCommand` ends it. */
   onTrouble(message: string): void;
 }
 

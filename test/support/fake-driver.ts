@@ -1,12 +1,13 @@
 /** A registry server as a test plays it: up and down as told, with what is listed in a map. */
 
 import type {
+  CommandSource,
   DriverEvents,
   DriverWatch,
   RegistryDriver,
   WatchEvents,
 } from '../../src/control/registry/server/driver.js';
-import type { Availability, MeshUrl } from '../../src/core/index.js';
+import type { Availability, CommandListener, CommandScope, MeshUrl } from '../../src/core/index.js';
 
 export class FakeDriver implements RegistryDriver {
   readonly address = 'fake:1';
@@ -15,6 +16,19 @@ export class FakeDriver implements RegistryDriver {
   readonly steps: string[] = [];
   events!: DriverEvents;
   readonly watches = new Set<{ readonly refer: MeshUrl; readonly events: WatchEvents }>();
+  readonly commandWatches = new Set<{ readonly scope: CommandScope; readonly listener: CommandListener }>();
+  readonly commands: CommandSource = {
+    placeOf: (scope) => {
+      const name = scope.kind === 'service' ? scope.group : scope.application;
+      if (name === '') throw new Error('no name');
+      return `/fake/${name}`;
+    },
+    watch: (scope, listener) => {
+      const watch = { scope, listener };
+      this.commandWatches.add(watch);
+      return { close: () => void this.commandWatches.delete(watch) };
+    },
+  };
   /** Thrown by the next steps, first in first out. */
   failures: string[] = [];
   isClosed = false;

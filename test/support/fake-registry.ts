@@ -1,6 +1,8 @@
 /** A registry whose answers the test gives. Passes what is announced to nobody. */
 import type {
   Availability,
+  CommandListener,
+  CommandScope,
   MeshUrl,
   NodeListener,
   Registry,
@@ -13,6 +15,11 @@ export class FakeRegistry implements Registry {
   readonly protocol: string;
   readonly subscriptions = new Set<{ readonly refer: MeshUrl; readonly listener: NodeListener }>();
   readonly announced = new Map<string, Availability>();
+  readonly commandSubscriptions = new Set<{
+    readonly scope: CommandScope;
+    readonly listener: CommandListener;
+  }>();
+  holdsCommands = true;
 
   constructor(id: string, protocol = 'fake') {
     this.id = id;
@@ -28,12 +35,29 @@ export class FakeRegistry implements Registry {
 
   trouble(message: string): void {
     for (const { listener } of [...this.subscriptions]) listener.onTrouble(message);
+    for (const { listener } of [...this.commandSubscriptions]) listener.onTrouble(message);
   }
 
   subscribe(refer: MeshUrl, listener: NodeListener): Subscription {
     const subscription = { refer, listener };
     this.subscriptions.add(subscription);
     return { close: () => void this.subscriptions.delete(subscription) };
+  }
+
+  commandPlace(scope: CommandScope): string | null {
+    return this.holdsCommands ? `/fake/${keyOf(scope)}` : null;
+  }
+
+  subscribeCommand(scope: CommandScope, listener: CommandListener): Subscription {
+    const subscription = { scope, listener };
+    this.commandSubscriptions.add(subscription);
+    return { close: () => void this.commandSubscriptions.delete(subscription) };
+  }
+
+  /** Tells all who watch the commands of a group; `agent:` before it means the agents of an application. */
+  tellCommand(name: string, text: string | null): void {
+    for (const { scope, listener } of [...this.commandSubscriptions])
+      if (keyOf(scope) === name) listener.onCommand(text);
   }
 
   announce(node: MeshUrl, availability: Availability): void {
@@ -55,5 +79,10 @@ export class FakeRegistry implements Registry {
 
   async close(): Promise<void> {
     this.subscriptions.clear();
+    this.commandSubscriptions.clear();
   }
+}
+
+function keyOf(scope: CommandScope): string {
+  return scope.kind === 'service' ? scope.group : `agent:${scope.application}`;
 }

@@ -11,6 +11,8 @@ import {
   type Availability,
   background,
   type Clock,
+  type CommandListener,
+  type CommandScope,
   type Logger,
   type MeshUrl,
   type NodeListener,
@@ -20,6 +22,7 @@ import {
 } from '../../core/index.js';
 import { Announcements } from './announcements.js';
 import { defineRegistry, type RegistryDeps, type RegistryOptions } from './define-registry.js';
+import { commandFile, FileCommandWatch } from './file-command.js';
 import { serviceDirectory } from './node-file.js';
 import { ownIdentity, type ProcessIdentity, rememberedLiveness } from './process-identity.js';
 import { ServiceWatch } from './service-watch.js';
@@ -65,9 +68,12 @@ class FileRegistry implements Registry {
   readonly #newWatches: ServiceWatch[] = [];
   #isScanningNew = false;
   readonly #subscribed = new Map<NodeListener, { readonly refer: MeshUrl; readonly watch: ServiceWatch }>();
+  /** By file. */
+  readonly #commands = new Map<string, FileCommandWatch>();
   #lastReadMs: number | null = null;
   /** Watches whose turn in the sweeps is still to come. */
   #sweepLine: ServiceWatch[] = [];
+  #commandLine: FileCommandWatch[] = [];
   #sweepTimer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
@@ -96,6 +102,28 @@ class FileRegistry implements Registry {
     watch.add(own);
     this.#subscribed.set(own, { refer, watch });
     return { close: () => this.#unsubscribe(own) };
+  }
+
+  commandPlace(scope: CommandScope): string {
+    return commandFile(this.#directory, scope);
+  }
+
+  subscribeCommand(scope: CommandScope, listener: CommandListener): Subscription {
+    const file = commandFile(this.#directory, scope);
+    let watch = this.#commands.get(file);
+    if (watch === undefined) {
+      const made = new FileCommandWatch(file, this.#clock);
+      this.#commands.set(file, made);
+      background('registry-command', this.#logger, () => made.look());
+      watch = made;
+    }
+    // A listener of our own for each subscription: the same one may be given twice.
+    const own: CommandListener = {
+      onCommand: (text) => listener.onCommand(text),
+      onTrouble: (message) => listener.onTrouble(message),
+    };
+    watch.add(own);
+    return { close: () => this.#unsubscribeCommand(file, own) };
   }
 
   announce(node: MeshUrl, availability: Availability): void {
@@ -133,6 +161,8 @@ class FileRegistry implements Registry {
     if (this.#sweepTimer !== null) clearTimeout(this.#sweepTimer);
     for (const watch of this.#watches.values()) watch.close();
     this.#watches.clear();
+    for (const watch of this.#commands.values()) watch.close();
+    this.#commands.clear();
     this.#subscribed.clear();
     this.#announcements.wantNothing();
     // Twice: the pass under way may have tried and failed what is now to be removed.
@@ -170,6 +200,13 @@ class FileRegistry implements Registry {
     if (watch.listenerCount > 0) return;
     watch.close();
     this.#watches.delete(serviceDirectory(this.#directory, refer.group, refer.path));
+  }
+
+  #unsubscribeCommand(file: string, own: CommandListener): void {
+    const watch = this.#commands.get(file);
+    if (watch === undefined) return;
+    watch.remove(own);
+    if (watch.listenerCount === 0) this.#commands.delete(file);
   }
 
   /** A start may bring thousands at once: they are read in pieces, between which the loop turns. */
@@ -213,10 +250,13 @@ class FileRegistry implements Registry {
     for (let at = 0; at < now.length; at += SWEPT_AT_ONCE) {
       await Promise.all(now.slice(at, at + SWEPT_AT_ONCE).map((watch) => watch.sweepDirectory()));
     }
+    if (this.#commandLine.length === 0) this.#commandLine = [...this.#commands.values()];
+    for (const watch of this.#commandLine.splice(0, SWEPT_MAX)) await watch.look();
   }
 
   #watchProblem(): string | null {
     for (const watch of this.#watches.values()) if (watch.problem !== null) return watch.problem;
+    for (const watch of this.#commands.values()) if (watch.problem !== null) return watch.problem;
     return null;
   }
 }

@@ -4,6 +4,8 @@
  */
 import type {
   Availability,
+  CommandListener,
+  CommandScope,
   MeshUrl,
   NodeListener,
   Registry,
@@ -43,6 +45,14 @@ export abstract class FixedAnswerRegistry implements Registry {
       else listener.onNodes(answer);
     });
     return { close: () => void this.#subscriptions.delete(subscription) };
+  }
+
+  commandPlace(_scope: CommandScope): string | null {
+    return null;
+  }
+
+  subscribeCommand(_scope: CommandScope, _listener: CommandListener): Subscription {
+    return { close: () => {} };
   }
 
   announce(_node: MeshUrl, _availability: Availability): void {}

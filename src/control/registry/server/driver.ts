@@ -4,7 +4,7 @@
  *
  *   down --onUp--> up --onDown--> down      `isFresh` of onUp: what was announced before is gone with the old session
  */
-import type { Availability, MeshUrl } from '../../../core/index.js';
+import type { Availability, CommandListener, CommandScope, MeshUrl } from '../../../core/index.js';
 
 export interface DriverEvents {
   /** The server answers. Said at most once until `onDown`. */
@@ -28,7 +28,17 @@ export interface DriverWatch {
   close(): void;
 }
 
+/** The commands that a server holds. */
+export interface CommandSource {
+  /** Where an operator writes them, for people. Throws AgentError `E_REGISTRY` for a scope that can have no place there. */
+  placeOf(scope: CommandScope): string;
+  /** Called while up or down. All is told anew after every reconnection; only what is wrong with this text alone is `onTrouble`. */
+  watch(scope: CommandScope, listener: CommandListener): DriverWatch;
+}
+
 export interface RegistryDriver {
+  /** Absent where the server holds none. */
+  readonly commands?: CommandSource;
   /** `host:port` of the servers, for people. */
   readonly address: string;
   /** Begins to connect, and goes on until `close`. Called once. */

@@ -5,6 +5,8 @@
 import type {
   Availability,
   Clock,
+  CommandListener,
+  CommandScope,
   Logger,
   MeshUrl,
   NodeListener,
@@ -14,6 +16,7 @@ import type {
   Subscription,
 } from '../../../core/index.js';
 import { AnnouncementLoop } from './announcement-loop.js';
+import { CommandWatches } from './command-watches.js';
 import type { DriverWatch, RegistryDriver } from './driver.js';
 
 /** What is announced goes within this when the registry is closed: a process that ends waits no longer. */
@@ -45,6 +48,7 @@ export class ServerRegistry implements Registry {
   readonly #deps: ServerRegistryDeps;
   readonly #loop: AnnouncementLoop;
   readonly #watched = new Map<string, Watched>();
+  readonly #commands: CommandWatches;
   /** Why the server cannot be asked; null while it can. Before the first contact neither. */
   #trouble: string | null = null;
   #lastContactMs: number | null = null;
@@ -61,6 +65,14 @@ export class ServerRegistry implements Registry {
       random: deps.random,
       logger: this.#deps.logger,
       lookEveryMs: deps.lookEveryMs ?? 10_000,
+    });
+    this.#commands = new CommandWatches({
+      source: driver.commands ?? null,
+      logger: this.#deps.logger,
+      serverTrouble: () => this.#trouble,
+      onContact: () => {
+        this.#lastContactMs = this.#deps.clock.wallMs();
+      },
     });
     driver.start({
       onUp: (isFresh) => this.#onUp(isFresh),
@@ -86,6 +98,14 @@ export class ServerRegistry implements Registry {
     return { close: () => this.#unsubscribe(watched, own) };
   }
 
+  commandPlace(scope: CommandScope): string | null {
+    return this.#commands.placeOf(scope);
+  }
+
+  subscribeCommand(scope: CommandScope, listener: CommandListener): Subscription {
+    return this.#commands.subscribe(scope, listener);
+  }
+
   announce(node: MeshUrl, availability: Availability): void {
     if (!this.#isClosed) this.#loop.want(node, availability);
   }
@@ -105,7 +125,7 @@ export class ServerRegistry implements Registry {
       protocol: this.protocol,
       address: this.#driver.address,
       lastContactMs: contacts.length === 0 ? null : Math.max(...contacts),
-      lastError: this.#trouble ?? this.#loop.lastError ?? this.#watchTrouble(),
+      lastError: this.#trouble ?? this.#loop.lastError ?? this.#watchTrouble() ?? this.#commands.trouble,
       announced: this.#loop.list,
       subscribed: [...this.#watched.values()].flatMap(({ refer, listeners, nodes }) =>
         [...listeners].map(() => ({ service: refer.path, group: refer.group, nodes: nodes?.length ?? 0 })),
@@ -118,6 +138,7 @@ export class ServerRegistry implements Registry {
     this.#isClosed = true;
     for (const { watch } of this.#watched.values()) watch?.close();
     this.#watched.clear();
+    this.#commands.close();
     this.#loop.wantNothing();
     if (this.#trouble === null) await this.#loop.settled(CLOSE_MS_MAX);
     this.#loop.close();
@@ -174,6 +195,7 @@ export class ServerRegistry implements Registry {
     for (const { listeners } of this.#watched.values()) {
       for (const listener of [...listeners]) listener.onTrouble(trouble);
     }
+    this.#commands.onDown(trouble);
   }
 
   #onNodes(watched: Watched, nodes: readonly MeshUrl[]): void {
