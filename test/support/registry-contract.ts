@@ -5,7 +5,14 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { MeshUrl, NodeListener, Registry, Subscription } from '../../src/core/index.js';
+import type {
+  CommandListener,
+  CommandScope,
+  MeshUrl,
+  NodeListener,
+  Registry,
+  Subscription,
+} from '../../src/core/index.js';
 
 export interface RegistryHarness {
   /** One more registry that talks to the same place. The suite closes it, except when told otherwise. */
@@ -14,6 +21,8 @@ export interface RegistryHarness {
   refer(service: string): MeshUrl;
   /** Puts content that makes no sense beside the nodes of a service; null when the registry has none. */
   addMalformed: ((refer: MeshUrl) => Promise<void>) | null;
+  /** Writes a command as an operator does; null deletes it. Absent for a registry that holds none. */
+  writeCommand?(scope: CommandScope, text: string | null): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -104,6 +113,75 @@ export function registryContract(
     await new Promise((resolve) => setImmediate(resolve));
 
     assert.equal(watch.answers, answers);
+  });
+
+  contract('names a place for commands exactly when it can be told some', async (tools) => {
+    const place = tools.open().commandPlace(tools.group());
+
+    assert.equal(place !== null, tools.harness.writeCommand !== undefined);
+  });
+
+  contract('tells a command from its writing to its end, and again when it comes back', async (tools) => {
+    if (tools.harness.writeCommand === undefined) return;
+    const registry = tools.open();
+    const watch = tools.watchCommand(registry, tools.group());
+    await watch.untilText(null);
+
+    await tools.harness.writeCommand(tools.group(), '{"a":1}');
+    await watch.untilText('{"a":1}');
+    await tools.harness.writeCommand(tools.group(), '{"a":"h\u00fcbsch"}');
+    await watch.untilText('{"a":"h\u00fcbsch"}');
+    await tools.harness.writeCommand(tools.group(), null);
+    await watch.untilText(null);
+    await tools.harness.writeCommand(tools.group(), 'again');
+    await watch.untilText('again');
+
+    assert.deepEqual(watch.troubles, []);
+    assert.equal(registry.report().lastError, null);
+  });
+
+  contract('takes an empty command for none', async (tools) => {
+    if (tools.harness.writeCommand === undefined) return;
+    await tools.harness.writeCommand(tools.group(), 'something');
+    const watch = tools.watchCommand(tools.open(), tools.group());
+    await watch.untilText('something');
+
+    await tools.harness.writeCommand(tools.group(), '');
+    await watch.untilText(null);
+  });
+
+  contract('keeps the commands of a group and of an application apart', async (tools) => {
+    if (tools.harness.writeCommand === undefined) return;
+    const { group } = tools.refer('com.x.Echo');
+    const agents: CommandScope = { kind: 'agent', application: group };
+    await tools.harness.writeCommand(tools.group(), 'for the group');
+    await tools.harness.writeCommand(agents, 'for the agents');
+
+    const registry = tools.open();
+    const groupWatch = tools.watchCommand(registry, tools.group());
+    const agentsWatch = tools.watchCommand(registry, agents);
+    await groupWatch.untilText('for the group');
+    await agentsWatch.untilText('for the agents');
+
+    assert.deepEqual(groupWatch.texts, ['for the group']);
+    assert.deepEqual(agentsWatch.texts, ['for the agents']);
+  });
+
+  contract('tells a late listener the command, and a closed one nothing more', async (tools) => {
+    if (tools.harness.writeCommand === undefined) return;
+    const registry = tools.open();
+    const closed = tools.watchCommand(registry, tools.group());
+    await closed.untilText(null);
+    closed.subscription.close();
+    closed.subscription.close();
+
+    const open = tools.watchCommand(registry, tools.group());
+    await tools.harness.writeCommand(tools.group(), 'text');
+    await open.untilText('text');
+    const late = tools.watchCommand(registry, tools.group());
+    await late.untilText('text');
+
+    assert.deepEqual(closed.texts, [null]);
   });
 
   if (!abilities.announces) {
@@ -328,6 +406,48 @@ export class Watch implements NodeListener {
   }
 }
 
+/** Listens to a command, and can be waited on. */
+export class CommandWatch implements CommandListener {
+  /** Without repetitions. */
+  readonly texts: (string | null)[] = [];
+  readonly troubles: string[] = [];
+  subscription!: Subscription;
+  #wake: (() => void) | null = null;
+
+  onCommand(text: string | null): void {
+    if (this.texts.length === 0 || this.texts.at(-1) !== text) this.texts.push(text);
+    this.#wake?.();
+  }
+
+  onTrouble(message: string): void {
+    this.troubles.push(message);
+    this.#wake?.();
+  }
+
+  untilText(text: string | null): Promise<void> {
+    return this.until(() => this.texts.length > 0 && this.texts.at(-1) === text, JSON.stringify(text));
+  }
+
+  async until(condition: () => boolean, name = condition.toString()): Promise<void> {
+    const deadline = performance.now() + WAIT_MS;
+    while (!condition()) {
+      const leftMs = deadline - performance.now();
+      if (leftMs <= 0)
+        throw new Error(
+          `not within ${WAIT_MS} ms: ${name}; told ${JSON.stringify([this.texts, this.troubles])}`,
+        );
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, leftMs);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#wake = null;
+    }
+  }
+}
+
 class Tools {
   readonly harness: RegistryHarness;
   readonly #opened: Registry[] = [];
@@ -349,6 +469,17 @@ class Tools {
   node(service: string, port: number): MeshUrl {
     const parameters = new Map([['nodeType', 'service']]);
     return this.refer(service).with({ protocol: 'motan2', host: '127.0.0.1', port, parameters });
+  }
+
+  /** Scope of the commands for those who refer to the service of the tests. */
+  group(): CommandScope {
+    return { kind: 'service', group: this.refer('com.x.Echo').group };
+  }
+
+  watchCommand(registry: Registry, scope: CommandScope): CommandWatch {
+    const watch = new CommandWatch();
+    watch.subscription = registry.subscribeCommand(scope, watch);
+    return watch;
   }
 
   watch(registry: Registry, service: string): Watch {

@@ -7,7 +7,7 @@ import { peerOrSkip } from '../../support/peers.js';
 import { registryContract } from '../../support/registry-contract.js';
 import { realClock } from '../../support/registry-deps.js';
 import { shared } from '../support.js';
-import { addEntry, startServer } from './scene.js';
+import { addEntry, startServer, writeKey } from './scene.js';
 
 const { name, available, hint } = consulPeer;
 
@@ -25,6 +25,12 @@ if (available) {
       refer: (service) => new MeshUrl({ protocol: 'motan2', path: service, group }),
       addMalformed: (refer) =>
         addEntry(server, `rubbish-${group}`, ['URL_%zz'], { Name: `motanrpc_${refer.group}` }),
+      writeCommand: (scope, text) =>
+        writeKey(
+          server,
+          `motan/command/${scope.kind === 'service' ? `motanrpc_${scope.group}` : `agent/${scope.application}`}`,
+          text,
+        ),
       close: async () => {},
     };
   });

@@ -157,3 +157,10 @@ export async function slowTo(server: ConsulServer, delayMs: number): Promise<str
     far.on('close', () => near.destroy());
   });
 }
+
+/** As an operator or motan-manager does; null deletes the key. */
+export async function writeKey(server: ConsulServer, key: string, text: string | null): Promise<void> {
+  const url = `http://${server.address}/v1/kv/${key}`;
+  const answer = await fetch(url, text === null ? { method: 'DELETE' } : { method: 'PUT', body: text });
+  if ((await answer.text()).trim() !== 'true') throw new Error(`${key} was not written: ${answer.status}`);
+}

@@ -41,6 +41,13 @@ if (available) {
           await client.sadd(`${prefix}:{${group}/${path}}:nodes`, 'motan2://10.0.0.1:1');
           await client.set(`${prefix}:{${group}/${path}}:node:motan2://10.0.0.1:1`, 'rubbish');
         },
+        writeCommand: async (scope, text) => {
+          const name = scope.kind === 'service' ? scope.group : `agent/${scope.application}`;
+          const key = `${prefix}:{${name}}:command`;
+          if (text === null) await client.del(key);
+          else await client.set(key, text);
+          await client.publish(`${key}:changed`, '');
+        },
         close: async () => {},
       };
     });

@@ -28,6 +28,13 @@ if (available) {
       refer: (service) => new MeshUrl({ protocol: 'motan2', path: service, group: 'g1' }),
       addMalformed: (refer) =>
         tree.write(`${chroot}/motan/${refer.group}/${refer.path}/server/10.0.0.1:1`, 'rubbish'),
+      writeCommand: async (scope, text) => {
+        const name = scope.kind === 'service' ? scope.group : `agent/${scope.application}`;
+        const path = `${chroot}/motan/${name}/command`;
+        if (text === null) await tree.delete(path);
+        else if ((await tree.client.stat(path)) === null) await tree.write(path, text);
+        else await tree.set(path, text);
+      },
       close: async () => {},
     };
   });

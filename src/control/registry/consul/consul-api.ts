@@ -14,11 +14,15 @@ import { AnswerTooLongError, Exchange, type ExchangeLimits, type Transport } fro
 const REQUESTS_AT_ONCE = 16;
 /** Blocking queries at the same time. An agent takes 200 connections from one address, which others share. */
 export const QUERIES_AT_ONCE = 100;
+/** Of keys, likewise. */
+export const KEY_QUERIES_AT_ONCE = 32;
 /** A list of ten thousand services of one agent. */
 const LIST_BYTES_MAX = 32 * 1024 * 1024;
 /** Twenty thousand nodes. */
 const NODES_BYTES_MAX = 64 * 1024 * 1024;
 const SHORT_ANSWER_BYTES_MAX = 64 * 1024;
+/** Somewhat more than a command may have, in base64. */
+const KEY_BYTES_MAX = 2 * 1024 * 1024;
 const REASON_CHARS_MAX = 200;
 /** Above what the agent adds to the time to wait: a sixteenth, so that not all come back together. */
 const WAIT_MARGIN = 1.1;
@@ -83,6 +87,21 @@ export interface NodesAnswer {
   readonly isFiltered: boolean;
 }
 
+export interface KeyQuery {
+  readonly key: string;
+  /** As in `NodesQuery`. */
+  readonly index: number;
+  readonly waitMs: number;
+  readonly isStale: boolean;
+}
+
+export interface KeyAnswer {
+  readonly index: number;
+  /** Null when there is no such key. */
+  readonly value: Buffer | null;
+  readonly hasLeader: boolean;
+}
+
 /** What an agent says of a check that it runs. */
 export interface ListedCheck {
   readonly status: string;
@@ -106,6 +125,7 @@ interface PapiRequest {
 
 interface Response {
   readonly headers: http.IncomingHttpHeaders;
+  readonly statusCode?: number;
   /** Missing when empty. */
   readonly body?: Buffer | string;
 }
@@ -116,7 +136,7 @@ export class ConsulApi {
   readonly #options: ApiOptions;
   readonly #pools: readonly (http.Agent | https.Agent)[];
   readonly #exchanges = new Set<Exchange>();
-  #clients: Promise<[short: Consul, waiting: Consul]> | null = null;
+  #clients: Promise<readonly Consul[]> | null = null;
   #isClosed = false;
 
   constructor(server: ServerAddress, options: ApiOptions) {
@@ -124,7 +144,7 @@ export class ConsulApi {
     this.#server = server;
     this.#options = options;
     const Pool = options.isSecure ? https.Agent : http.Agent;
-    this.#pools = [REQUESTS_AT_ONCE, QUERIES_AT_ONCE].map(
+    this.#pools = [REQUESTS_AT_ONCE, QUERIES_AT_ONCE, KEY_QUERIES_AT_ONCE].map(
       (maxSockets) => new Pool({ keepAlive: true, maxSockets }),
     );
   }
@@ -214,13 +234,37 @@ export class ConsulApi {
           ...waits,
           ...common,
         }),
-      { signal, timeoutMs: requestTimeoutMs + (index > 0 ? waitMs * WAIT_MARGIN : 0) },
+      { pool: 'nodes', signal, timeoutMs: requestTimeoutMs + (index > 0 ? waitMs * WAIT_MARGIN : 0) },
     );
     return {
       index: toIndex(headers['x-consul-index']),
       body: Buffer.isBuffer(body) ? body : Buffer.from(body ?? ''),
       hasLeader: headers['x-consul-knownleader'] !== 'false',
       isFiltered: headers['x-consul-results-filtered-by-acls'] === 'true',
+    };
+  }
+
+  /** What stands at a key; held back by the agent until it changes, when an index is given. */
+  async key(query: KeyQuery, signal: AbortSignal): Promise<KeyAnswer> {
+    const { key, index, waitMs, isStale } = query;
+    const { datacenter, requestTimeoutMs } = this.#options;
+    const waits = index > 0 ? { index: `${index}`, wait: `${waitMs / 1000}s` } : {};
+    const { body, headers, statusCode } = await this.#ask(
+      KEY_BYTES_MAX,
+      ({ kv }, common) =>
+        kv.get({
+          key,
+          ...(datacenter === '' ? {} : { dc: datacenter }),
+          ...(isStale ? { stale: true } : {}),
+          ...waits,
+          ...common,
+        }),
+      { pool: 'keys', signal, timeoutMs: requestTimeoutMs + (index > 0 ? waitMs * WAIT_MARGIN : 0) },
+    );
+    return {
+      index: toIndex(headers['x-consul-index']),
+      value: statusCode === 404 ? null : bytesOf(body),
+      hasLeader: headers['x-consul-knownleader'] !== 'false',
     };
   }
 
@@ -243,9 +287,13 @@ export class ConsulApi {
   async #ask(
     answerBytesMax: number,
     call: (consul: Consul, common: object) => Promise<unknown>,
-    waiting: { readonly signal: AbortSignal; readonly timeoutMs: number } | null = null,
+    waiting: {
+      readonly pool: 'nodes' | 'keys';
+      readonly signal: AbortSignal;
+      readonly timeoutMs: number;
+    } | null = null,
   ): Promise<Response> {
-    const [short, long] = await this.#open();
+    const [short, nodes, keys] = await this.#open();
     const timeoutMs = waiting?.timeoutMs ?? this.#options.requestTimeoutMs;
     const exchange = new Exchange({ timeoutMs, answerBytesMax } satisfies ExchangeLimits);
     if (this.#isClosed || waiting?.signal.aborted) throw new ConsulError('cancelled', 'cancelled');
@@ -253,7 +301,8 @@ export class ConsulApi {
     waiting?.signal.addEventListener('abort', onAbort);
     this.#exchanges.add(exchange);
     try {
-      const answer = await call(waiting === null ? short : long, { ctx: exchange });
+      const client = waiting === null ? short! : waiting.pool === 'nodes' ? nodes! : keys!;
+      const answer = await call(client, { ctx: exchange });
       return (answer as [Response])[0];
     } catch (error) {
       throw this.#toError(error);
@@ -263,11 +312,11 @@ export class ConsulApi {
     }
   }
 
-  async #open(): Promise<[short: Consul, waiting: Consul]> {
-    this.#clients ??= import('consul').then(({ default: Client }) => {
-      const [short, waiting] = this.#pools.map((agent) => this.#make(Client, agent));
-      return [short!, waiting!];
-    });
+  /** One for each pool. */
+  async #open(): Promise<readonly Consul[]> {
+    this.#clients ??= import('consul').then(({ default: Client }) =>
+      this.#pools.map((agent) => this.#make(Client, agent)),
+    );
     return await this.#clients;
   }
 
@@ -326,6 +375,20 @@ export function isUnknown(error: unknown): boolean {
 
 function toStatus(availability: Availability): 'passing' | 'critical' {
   return availability === 'available' ? 'passing' : 'critical';
+}
+
+/** The value of the only entry, which stands there in base64. Throws for what is no entry. */
+function bytesOf(body: Buffer | string | undefined): Buffer {
+  let entries: unknown = null;
+  try {
+    entries = JSON.parse(String(body ?? ''));
+  } catch {
+    // said below
+  }
+  const [entry] = Array.isArray(entries) ? entries : [];
+  if (!isFields(entry)) throw new ConsulError('answer', 'the value of a key makes no sense');
+  const { Value } = entry;
+  return typeof Value === 'string' ? Buffer.from(Value, 'base64') : Buffer.alloc(0);
 }
 
 /** 0 for anything that is no index. */

@@ -4,16 +4,33 @@
  *
  *   consul-link      which agent             kept-services   what this process lists
  *   consul-api       what can be asked       group-watch     what it sees
+ *                                            key-watch       commands
  *
  * Deviations from Java: see `layout.ts` for ids. A service is registered in the state that it has, so changed parameters do not take it away for
  * a moment; and it is forgotten a day after its process ended without a word.
  */
-import type { Availability, Clock, Logger, MeshUrl, Random } from '../../../core/index.js';
-import type { DriverEvents, DriverWatch, RegistryDriver, WatchEvents } from '../server/driver.js';
-import { ConsulApi, QUERIES_AT_ONCE, type ServerAddress } from './consul-api.js';
+import type {
+  Availability,
+  Clock,
+  CommandListener,
+  CommandScope,
+  Logger,
+  MeshUrl,
+  Random,
+} from '../../../core/index.js';
+import type {
+  CommandSource,
+  DriverEvents,
+  DriverWatch,
+  RegistryDriver,
+  WatchEvents,
+} from '../server/driver.js';
+import { ConsulApi, KEY_QUERIES_AT_ONCE, QUERIES_AT_ONCE, type ServerAddress } from './consul-api.js';
 import { ConsulLink } from './consul-link.js';
 import { GroupWatch } from './group-watch.js';
 import { KeptServices } from './kept-services.js';
+import { KeyWatch } from './key-watch.js';
+import { commandKeyOf } from './layout.js';
 
 export interface ConsulOptions {
   /** Agents, in the order of preference. */
@@ -54,12 +71,17 @@ const TURN_WAIT_MS = 2_000;
 
 export class ConsulDriver implements RegistryDriver {
   readonly address: string;
+  readonly commands: CommandSource = {
+    placeOf: commandKeyOf,
+    watch: (scope, listener) => this.#watchCommand(scope, listener),
+  };
   readonly #deps: ConsulDriverDeps;
   readonly #times: ConsulTimes;
   readonly #apis: readonly ConsulApi[];
   readonly #link: ConsulLink<ConsulApi>;
   readonly #kept: KeptServices;
   readonly #groups = new Map<string, GroupWatch>();
+  readonly #keys = new Set<KeyWatch>();
   #events: DriverEvents | null = null;
 
   constructor(options: ConsulOptions, deps: ConsulDriverDeps) {
@@ -130,6 +152,7 @@ export class ConsulDriver implements RegistryDriver {
     this.#link.close();
     this.#kept.close();
     for (const watch of this.#groups.values()) watch.close();
+    for (const watch of [...this.#keys]) watch.close();
     for (const api of this.#apis) api.close();
   }
 
@@ -138,5 +161,21 @@ export class ConsulDriver implements RegistryDriver {
     this.#events?.onUp(isFresh);
     this.#kept.beatSoon();
     for (const watch of this.#groups.values()) watch.onUp();
+    for (const watch of this.#keys) watch.onUp();
+  }
+
+  #watchCommand(scope: CommandScope, listener: CommandListener): DriverWatch {
+    const watch: KeyWatch = new KeyWatch({
+      ...this.#deps,
+      key: commandKeyOf(scope),
+      listener,
+      ask: (query, signal) => this.#link.ask((api) => api.key(query, signal)),
+      isUp: () => this.#link.isUp,
+      untilUp: (signal) => this.#link.untilUp(signal),
+      waitMs: () => (this.#keys.size > KEY_QUERIES_AT_ONCE ? TURN_WAIT_MS : this.#times.waitMs),
+      onClosed: () => this.#keys.delete(watch),
+    });
+    this.#keys.add(watch);
+    return watch;
   }
 }

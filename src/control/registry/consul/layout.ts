@@ -6,13 +6,19 @@
  *   tags   protocol_<protocol>
  *          URL_<the url in Java's form, escaped as a whole>
  *
+ * and commands in the key-value store, those for agents under a name that no group has:
+ *
+ *   motan/command/motanrpc_<group>
+ *   motan/command/agent/<application>
+ *
  * Java's id ends behind the path, so one process that serves a path in two groups on one port has one entry for both. Java reads an id
  * only where the tag with the url is missing, and then takes what follows the first `-`; ours always have the tag.
  */
-import { MeshUrl } from '../../../core/index.js';
+import { AgentError, type CommandScope, MeshUrl } from '../../../core/index.js';
 
 const SERVICE_PREFIX = 'motanrpc_';
 const AGENT_PREFIX = 'motanagent_';
+const COMMAND_PREFIX = 'motan/command/';
 const PROTOCOL_TAG = 'protocol_';
 const URL_TAG = 'URL_';
 /** More than any url. */
@@ -25,6 +31,15 @@ export function serviceNameOf({ group }: Pick<MeshUrl, 'group'>): string {
 /** Registered under a name of its own: whoever reads the services of a group finds no agents among them. */
 export function registeredNameOf(node: MeshUrl): string {
   return node.text('nodeType') === 'agent' ? AGENT_PREFIX + node.group : serviceNameOf(node);
+}
+
+/** Throws AgentError `E_REGISTRY` for a name that the API does not take in a path. */
+export function commandKeyOf(scope: CommandScope): string {
+  const name = scope.kind === 'service' ? serviceNameOf(scope) : `agent/${scope.application}`;
+  // A `%` would be undone twice by newer versions.
+  if (/[%\p{C}]/u.test(name) || name.split('/').some((part) => part === '' || part === '.' || part === '..'))
+    throw new AgentError('E_REGISTRY', `${JSON.stringify(name)} cannot be a key of Consul`);
+  return COMMAND_PREFIX + name;
 }
 
 /** No `%`: newer versions of Consul undo escapes of an id in a path twice. */

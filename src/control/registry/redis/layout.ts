@@ -4,10 +4,13 @@
  *   peony:{g1/com.x.Echo}:nodes                           set of the names of nodes; ends a day after its last renewal
  *   peony:{g1/com.x.Echo}:node:motan2://10.0.0.5:9982     text, JSON: the node, while its lease lasts
  *   peony:{g1/com.x.Echo}:changed                         channel; a message is the name of the node that changed
+ *   peony:{g1}:command                                    text: commands for all who refer to the group
+ *   peony:{agent/shop}:command                            text: commands for the agents of an application
+ *   peony:{g1}:command:changed                            channel; a message of any text says that the command changed
  *
  * What is in braces decides the slot in a cluster: all of one service is in one, so that it can be changed and read at once.
  */
-import { AgentError, type Availability, type MeshUrl } from '../../../core/index.js';
+import { AgentError, type Availability, type CommandScope, type MeshUrl } from '../../../core/index.js';
 import { parseExactUrl, toExactUrl } from '../exact-url.js';
 
 /** More than any url; a value may hold half a gigabyte. */
@@ -35,6 +38,19 @@ export class ServicePlace {
 
   nodeKey(name: string): string {
     return this.#nodePrefix + name;
+  }
+}
+
+/** Where the commands of a scope are. */
+export class CommandPlace {
+  readonly key: string;
+  readonly channel: string;
+
+  constructor(prefix: string, scope: CommandScope) {
+    const tag =
+      scope.kind === 'service' ? `{${escaped(scope.group)}}` : `{agent/${escaped(scope.application)}}`;
+    this.key = `${prefix}:${tag}:command`;
+    this.channel = `${this.key}:changed`;
   }
 }
 

@@ -1,9 +1,27 @@
-/** Redis as a registry: leases that end by themselves (`leases.ts`), and services that are watched (`nodes-watch.ts`). */
+/**
+ * Redis as a registry: leases that end by themselves (`leases.ts`), services that are watched (`nodes-watch.ts`), and commands
+ * (`command-watch.ts`).
+ */
 import { randomBytes } from 'node:crypto';
-import type { Availability, Clock, Logger, MeshUrl, Random } from '../../../core/index.js';
-import type { DriverEvents, DriverWatch, RegistryDriver, WatchEvents } from '../server/driver.js';
+import type {
+  Availability,
+  Clock,
+  CommandListener,
+  CommandScope,
+  Logger,
+  MeshUrl,
+  Random,
+} from '../../../core/index.js';
+import type {
+  CommandSource,
+  DriverEvents,
+  DriverWatch,
+  RegistryDriver,
+  WatchEvents,
+} from '../server/driver.js';
 import { ReadGate } from '../server/read-gate.js';
-import { ServicePlace } from './layout.js';
+import { CommandWatch } from './command-watch.js';
+import { CommandPlace, ServicePlace } from './layout.js';
 import { Leases } from './leases.js';
 import type { RedisSettings } from './make-client.js';
 import { NodesWatch } from './nodes-watch.js';
@@ -32,6 +50,10 @@ export interface RedisDriverDeps {
 
 export class RedisDriver implements RegistryDriver {
   readonly address: string;
+  readonly commands: CommandSource = {
+    placeOf: (scope) => new CommandPlace(this.#options.keyPrefix, scope).key,
+    watch: (scope, listener) => this.#watchCommand(scope, listener),
+  };
   readonly #options: RedisOptions;
   readonly #deps: RedisDriverDeps;
   readonly #client: RedisClient;
@@ -39,6 +61,7 @@ export class RedisDriver implements RegistryDriver {
   readonly #leases: Leases;
   readonly #gate = new ReadGate(READS_AT_ONCE);
   readonly #watches = new Set<NodesWatch>();
+  readonly #commandWatches = new Set<CommandWatch>();
   #events: DriverEvents | null = null;
   #wasUp = false;
 
@@ -90,8 +113,7 @@ export class RedisDriver implements RegistryDriver {
       gate: this.#gate,
       place: new ServicePlace(this.#options.keyPrefix, refer),
       events,
-      lookEveryMs: () =>
-        Math.max(this.#options.lookEveryMs, (this.#watches.size * 1000) / LOOKS_PER_SECOND_MAX),
+      lookEveryMs: () => this.#lookEveryMs(),
       onClosed: () => this.#watches.delete(watch),
     });
     this.#watches.add(watch);
@@ -101,6 +123,7 @@ export class RedisDriver implements RegistryDriver {
 
   async close(): Promise<void> {
     for (const watch of [...this.#watches]) watch.close();
+    for (const watch of [...this.#commandWatches]) watch.close();
     this.#leases.close();
     this.#subscriber.close();
     this.#client.close();
@@ -112,6 +135,28 @@ export class RedisDriver implements RegistryDriver {
     this.#wasUp = true;
     this.#leases.renew();
     for (const watch of [...this.#watches]) watch.onUp();
+    for (const watch of [...this.#commandWatches]) watch.onUp();
+  }
+
+  #watchCommand(scope: CommandScope, listener: CommandListener): DriverWatch {
+    const watch: CommandWatch = new CommandWatch({
+      ...this.#deps,
+      client: this.#client,
+      subscriber: this.#subscriber,
+      gate: this.#gate,
+      place: new CommandPlace(this.#options.keyPrefix, scope),
+      listener,
+      lookEveryMs: () => this.#lookEveryMs(),
+      onClosed: () => this.#commandWatches.delete(watch),
+    });
+    this.#commandWatches.add(watch);
+    if (this.#client.isUp) watch.onUp();
+    return watch;
+  }
+
+  #lookEveryMs(): number {
+    const count = this.#watches.size + this.#commandWatches.size;
+    return Math.max(this.#options.lookEveryMs, (count * 1000) / LOOKS_PER_SECOND_MAX);
   }
 }
 

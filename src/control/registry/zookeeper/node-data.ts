@@ -16,10 +16,9 @@ const DATA_BYTES_MAX = 64 * 1024;
 /** As motan-go has it for a name without a port. */
 const PORT_OF_BARE_NAME = 80;
 
-/** The text in the data, whichever way it was written. Throws when there is none. */
-export function textOfData(data: Buffer): string {
-  if (data.length > DATA_BYTES_MAX)
-    throw new Error(`${data.length} bytes, expected at most ${DATA_BYTES_MAX}`);
+/** The text in the data, whichever way it was written. Throws when there is none, or one of over `bytesMax` bytes. */
+export function textOfData(data: Buffer, bytesMax = DATA_BYTES_MAX): string {
+  if (data.length > bytesMax) throw new Error(`${data.length} bytes, expected at most ${bytesMax}`);
   if (data.length < 2 || data.readUInt16BE(0) !== JAVA_STREAM) return data.toString('utf8');
   const isLong = data[4] === LONG_TEXT;
   const textAt = isLong ? 13 : 7;

@@ -5,8 +5,10 @@
  *   /motan/<group>/<path>/unavailableServer/<host>:<port>      registered, does not serve
  *   /motan/<group>/<path>/client/<host>:<port>                 refers to it
  *   /motan/agent/<application>/node/<host>:<port>              an agent itself
+ *   /motan/<group>/command                                     commands for all who refer to the group
+ *   /motan/agent/<application>/command                         commands for the agents of an application
  */
-import { AgentError, type MeshUrl } from '../../../core/index.js';
+import { AgentError, type CommandScope, type MeshUrl } from '../../../core/index.js';
 
 const ROOT = '/motan';
 
@@ -27,6 +29,11 @@ export function nodePath(chroot: string, node: MeshUrl, role: Role): string {
 
 export function agentPath(chroot: string, agent: MeshUrl): string {
   return checked(`${chroot}${ROOT}/agent/${agent.text('application')}/node/${nameOf(agent)}`);
+}
+
+export function commandPath(chroot: string, scope: CommandScope): string {
+  const name = scope.kind === 'service' ? scope.group : `agent/${scope.application}`;
+  return checked(`${chroot}${ROOT}/${name}/command`);
 }
 
 export function parentOf(path: string): string {

@@ -8,16 +8,25 @@ import {
   type Availability,
   background,
   type Clock,
+  type CommandListener,
+  type CommandScope,
   type Logger,
   type MeshUrl,
   messageOf,
   type Random,
 } from '../../../core/index.js';
-import type { DriverEvents, DriverWatch, RegistryDriver, WatchEvents } from '../server/driver.js';
+import type {
+  CommandSource,
+  DriverEvents,
+  DriverWatch,
+  RegistryDriver,
+  WatchEvents,
+} from '../server/driver.js';
 import { ReadGate } from '../server/read-gate.js';
 import { ZooKeeperClient } from './client.js';
+import { CommandWatch } from './command-watch.js';
 import type { ServerAddress } from './connection.js';
-import { agentPath, isAgent, nodePath, rolePath } from './node-paths.js';
+import { agentPath, commandPath, isAgent, nodePath, rolePath } from './node-paths.js';
 import { NodesWatch } from './nodes-watch.js';
 import { Session } from './session.js';
 
@@ -50,12 +59,17 @@ interface Watched {
 
 export class ZooKeeperDriver implements RegistryDriver {
   readonly address: string;
+  readonly commands: CommandSource = {
+    placeOf: (scope) => commandPath(this.#chroot, scope),
+    watch: (scope, listener) => this.#watchCommand(scope, listener),
+  };
   readonly #chroot: string;
   readonly #deps: ZooKeeperDriverDeps;
   readonly #session: Session;
   readonly #client: ZooKeeperClient;
   readonly #gate = new ReadGate(READS_AT_ONCE);
   readonly #watched = new Set<Watched>();
+  readonly #commandWatches = new Set<CommandWatch>();
   /** What was last put of agents: their nodes do not say it. */
   readonly #agents = new Map<string, Availability>();
   #events: DriverEvents | null = null;
@@ -145,6 +159,22 @@ export class ZooKeeperDriver implements RegistryDriver {
       watched.watch.onUp(areWatchesKept);
       if (isFresh) this.#listClient(watched);
     }
+    for (const watch of [...this.#commandWatches]) watch.onUp(areWatchesKept);
+  }
+
+  #watchCommand(scope: CommandScope, listener: CommandListener): DriverWatch {
+    const watch: CommandWatch = new CommandWatch({
+      ...this.#deps,
+      session: this.#session,
+      client: this.#client,
+      gate: this.#gate,
+      path: commandPath(this.#chroot, scope),
+      listener,
+      onClosed: () => this.#commandWatches.delete(watch),
+    });
+    this.#commandWatches.add(watch);
+    if (this.#session.isUp) watch.onUp(false);
+    return watch;
   }
 
   #pathsOf(node: MeshUrl): [server: string, unavailable: string] {

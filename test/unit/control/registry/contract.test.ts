@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { RegistryFactory } from '../../../../src/control/registry/index.js';
 import { registries } from '../../../../src/control/registry/index.js';
@@ -37,6 +37,13 @@ registryContract('file', { announces: true }, async () => {
       const place = serviceDirectory(directory, refer.group, refer.path);
       await mkdir(place, { recursive: true });
       await writeFile(path.join(place, 'broken.json'), '{"url": "motan2://127.0.0');
+    },
+    writeCommand: async (scope, text) => {
+      const name = scope.kind === 'service' ? scope.group : scope.application;
+      const file = path.join(directory, '.command', scope.kind, `${name}.json`);
+      await mkdir(path.dirname(file), { recursive: true });
+      if (text === null) await rm(file);
+      else await writeFile(file, text);
     },
     close: () => removeDirectory(directory),
   };
