@@ -159,7 +159,9 @@ export const REGISTRY_KEYS: KeyTable = {
     's',
     1,
   ),
-  proxyRegistry: string('mesh only, required there'),
+  proxyRegistry: string(
+    'mesh only, required there: which registry of the other agent, `protocol://host:port`, or its id',
+  ),
   requestTimeout: integer('accepted, without effect', null, 'ms'),
   registryRetryPeriod: integer('accepted, without effect', null, 'ms'),
   connectTimeout: integer('accepted, without effect', null, 'ms'),

@@ -44,7 +44,7 @@ export const BUILT_NAMES: ExtensionNames = {
   filters: ['clusterAccessLog', 'clusterMetrics', 'accessLog', 'metrics'],
   loadBalancers: ['random', 'roundrobin'],
   haStrategies: ['failover'],
-  registries: ['direct', 'local', 'file', 'zookeeper', 'consul', 'redis'],
+  registries: ['direct', 'local', 'file', 'zookeeper', 'consul', 'redis', 'mesh'],
   protocols: ['motan2', 'motan'],
   features: [],
 };

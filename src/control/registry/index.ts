@@ -6,20 +6,22 @@ import type { RegistryDeps, RegistryFactory } from './define-registry.js';
 import { direct } from './direct.js';
 import { file } from './file.js';
 import { local } from './local.js';
+import { mesh } from './mesh/mesh.js';
 import { redis } from './redis/redis.js';
-import { UnsupportedRegistry, unsupportedReason } from './unsupported.js';
+import { UnsupportedRegistry } from './unsupported.js';
 import { zookeeper } from './zookeeper/zookeeper.js';
 
+export { CommandFiles, type CommandFilesOptions } from './command-files.js';
 export {
   defineRegistry,
   type RegistryDeps,
   type RegistryFactory,
   type RegistryOptions,
 } from './define-registry.js';
+export { identityOf, isRunning, ownIdentity } from './process-identity.js';
 export { SnapshotFiles, type SnapshotFilesOptions } from './snapshot.js';
-export { UNSUPPORTED_PROTOCOLS } from './unsupported.js';
 
-export const registries = { direct, local, file, zookeeper, consul, redis } satisfies Record<
+export const registries = { direct, local, file, zookeeper, consul, redis, mesh } satisfies Record<
   string,
   RegistryFactory
 >;
@@ -53,7 +55,7 @@ function create(
   const { protocol } = entry.url;
   const name = registryAliases[protocol] ?? protocol;
   const factory = new Map<string, RegistryFactory>(Object.entries(registries)).get(name);
-  if (factory === undefined) return unsupported(entry, unsupportedReason(name), deps);
+  if (factory === undefined) return unsupported(entry, `registry protocol "${name}" is not known`, deps);
   try {
     const identity = factory.identity(entry.url, deps);
     const known = byIdentity.get(identity);

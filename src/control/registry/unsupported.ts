@@ -1,18 +1,9 @@
 /**
- * What stands in for a registry that cannot be had: a protocol that this version does not speak, or an entry whose values
+ * What stands in for a registry that cannot be had: a protocol that nobody knows, or an entry whose values
  * make no sense. Every refer hears of the trouble at once and starts from its snapshot; the report says why.
  */
 import type { Availability, MeshUrl, RegistryConfig, RegistryReport } from '../../core/index.js';
 import { FixedAnswerRegistry } from './fixed-answer.js';
-
-/** Legal in configuration, because configurations of the peers have them. */
-export const UNSUPPORTED_PROTOCOLS: ReadonlySet<string> = new Set(['mesh']);
-
-export function unsupportedReason(protocol: string): string {
-  return UNSUPPORTED_PROTOCOLS.has(protocol)
-    ? `registry protocol ${protocol} is not built into this version`
-    : `registry protocol "${protocol}" is not known`;
-}
 
 export class UnsupportedRegistry extends FixedAnswerRegistry {
   protected readonly address: string;

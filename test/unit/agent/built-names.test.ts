@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BUILT_NAMES, KNOWN_NAMES, PROVIDERS, REGISTRY_ALIASES } from '../../../src/control/config/index.js';
-import { registries, registryAliases, UNSUPPORTED_PROTOCOLS } from '../../../src/control/registry/index.js';
+import { registries, registryAliases } from '../../../src/control/registry/index.js';
 import { filters, haStrategies, loadBalancers, providers } from '../../../src/data/index.js';
 
 const TABLES = { filters, loadBalancers, haStrategies, registries };
@@ -29,10 +29,8 @@ test('what is built is legal', () => {
   }
 });
 
-test('the registries that are legal and not built are those that have a stand-in', () => {
-  const missing = KNOWN_NAMES.registries.filter((name) => !BUILT_NAMES.registries.includes(name));
-
-  assert.deepEqual(missing.sort(), [...UNSUPPORTED_PROTOCOLS].sort());
+test('every registry that is legal is built', () => {
+  assert.deepEqual([...KNOWN_NAMES.registries].sort(), [...BUILT_NAMES.registries].sort());
 });
 
 test('configuration and registries know the same other names', () => {

@@ -365,6 +365,7 @@ test('every example in conf/ loads without a problem', () => {
     ['-c', 'conf/zookeeper.yaml'],
     ['-c', 'conf/consul.yaml'],
     ['-c', 'conf/redis.yaml'],
+    ['-c', 'conf/mesh.yaml'],
     ['-c', 'conf/pool', '-pool', 'demo-idc1'],
   ]) {
     const config = load(words, { cwd: REPOSITORY });

@@ -29,7 +29,6 @@ test('every broken entry is reported at its place and left out, the others load'
     '5:13 error unknown-registry motan-agent.registry',
     '8:20 error unknown-name motan-registry.typo.protocol',
     '9:3 error missing motan-registry.proxy.proxyRegistry',
-    '9:21 warning not-built motan-registry.proxy.protocol',
     '10:40 error address motan-registry.address.address',
     '12:16 error type motan-basicRefer.bad.group',
     '14:62 error unknown-registry motan-refer.fine.registry',

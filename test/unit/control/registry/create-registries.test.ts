@@ -26,7 +26,15 @@ async function nodesOf(registry: Registry): Promise<readonly MeshUrl[]> {
 }
 
 test('the table names what is built in', () => {
-  assert.deepEqual(Object.keys(registries), ['direct', 'local', 'file', 'zookeeper', 'consul', 'redis']);
+  assert.deepEqual(Object.keys(registries), [
+    'direct',
+    'local',
+    'file',
+    'zookeeper',
+    'consul',
+    'redis',
+    'mesh',
+  ]);
 });
 
 test('entries with one address share one registry, entries with another address do not', () => {
@@ -48,23 +56,6 @@ test('file entries that name one directory differently share one registry', asyn
   await made.get('a')!.close();
 });
 
-for (const protocol of ['mesh']) {
-  test(`${protocol} is legal, and says that it is not built in`, async () => {
-    const logger = new RecordingLogger();
-    const registry = create({ r: `${protocol}://h:1/` }, logger).get('r')!;
-    const watch = new Watch();
-
-    registry.subscribe(REFER, watch);
-    await watch.until(() => watch.troubles.length > 0);
-
-    const reason = `registry protocol ${protocol} is not built into this version`;
-    assert.deepEqual(watch.troubles, [reason]);
-    assert.equal(registry.report().lastError, reason);
-    assert.equal(registry.report().lastContactMs, null);
-    assert.equal(logger.lines[0]!.message, reason);
-  });
-}
-
 test('zk is another name of zookeeper', async (t) => {
   const made = create({ a: 'zk://127.0.0.1:1/', b: 'zookeeper://127.0.0.1:1/' });
   t.after(() => made.get('a')!.close());
@@ -72,8 +63,8 @@ test('zk is another name of zookeeper', async (t) => {
   assert.equal(made.get('a'), made.get('b'));
 });
 
-test('a registry that is not built in never settles an announcement', async () => {
-  const registry = create({ r: 'mesh://h:1/' }).get('r')!;
+test('a registry that cannot be had never settles an announcement', async () => {
+  const registry = create({ r: 'etcd://h:1/' }).get('r')!;
   const node = MeshUrl.parse('motan2://h:1/com.x.Echo?group=g1');
 
   registry.announce(node, 'available');
