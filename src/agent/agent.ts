@@ -10,17 +10,27 @@
  */
 
 import path from 'node:path';
-import { Discovery } from '../control/discovery/index.js';
+import { CommandDesk } from '../control/command/index.js';
+import { Discovery, watchedGroups } from '../control/discovery/index.js';
 import {
   createManagementServer,
   type ManagementServer,
   readManagementToken,
   Switchers,
 } from '../control/management/index.js';
-import { createRegistries, SnapshotFiles } from '../control/registry/index.js';
+import { DynamicRegistrations, SnapFile } from '../control/registration/index.js';
+import {
+  CommandFiles,
+  createRegistries,
+  identityOf,
+  isRunning,
+  ownIdentity,
+  SnapshotFiles,
+} from '../control/registry/index.js';
 import {
   type AgentConfig,
   type Clock,
+  type CommandReport,
   type DataPlane,
   type LogControl,
   type Logger,
@@ -29,8 +39,10 @@ import {
   type MeshUrl,
   messageOf,
   type PeriodCount,
+  type ReferConfig,
   type Registry,
   type RegistryReport,
+  type ServiceConfig,
 } from '../core/index.js';
 import { createDataPlane } from '../data/index.js';
 import { AccessLogFile, createMetrics, MainLog, type Metrics, PeriodStatistics } from '../telemetry/index.js';
@@ -43,6 +55,8 @@ import { version } from './version.js';
 
 /** In-flight calls may take this long once the agent stops; the longest timeouts of real services are below it. */
 const DRAIN_MS = 15_000;
+/** The answer to a registration waits so long for first nodes and connections. */
+const REGISTERED_MS = 1_000;
 
 export interface AgentOptions {
   readonly config: AgentConfig;
@@ -66,7 +80,12 @@ export class Agent implements ManagementView {
   readonly #registries: Map<string, Registry>;
   readonly #snapshots: SnapshotFiles;
   readonly #discovery: Discovery;
+  readonly #commandFiles: CommandFiles;
+  readonly #commands: CommandDesk;
   readonly #announcer: Announcer;
+  readonly registrations: DynamicRegistrations;
+  /** With what programs registered. */
+  #configInForce: AgentConfig;
   readonly #timers: NodeJS.Timeout[] = [];
   #plane: (DataPlane & { port(name: string): number }) | null = null;
   #management: ManagementServer | null = null;
@@ -88,6 +107,7 @@ export class Agent implements ManagementView {
     const { config, program, clock } = options;
     const { agent } = config;
     this.#config = config;
+    this.#configInForce = config;
     this.#clock = clock;
     this.startedAtMs = clock.wallMs();
     const files = { logDir: agent.logDir, program, rotatePerHour: agent.rotatePerHour, clock };
@@ -115,14 +135,22 @@ export class Agent implements ManagementView {
       logger,
       localIp: agent.localIp,
     });
+    this.#commandFiles = new CommandFiles({ directory: agent.snapshotDir, logger });
+    this.#commands = new CommandDesk({
+      registries: this.#registries,
+      store: this.#commandFiles,
+      clock,
+      logger,
+    });
     this.#announcer = new Announcer({
       registries: this.#registries,
       logger,
-      config: () => this.#config,
+      config: () => this.#configInForce,
       isServing: () => this.#isServing,
       unhealthy: () => this.#unhealthyExports(),
       port: (listener) => this.port(listener),
     });
+    this.registrations = this.#makeRegistrations();
     for (const [name, value] of config.switchers) this.switchers.register(name, value);
     this.switchers.register('metricsReqApp', false);
   }
@@ -158,7 +186,7 @@ export class Agent implements ManagementView {
   }
 
   config(): AgentConfig {
-    return this.#config;
+    return this.#configInForce;
   }
 
   isServing(): boolean {
@@ -185,11 +213,11 @@ export class Agent implements ManagementView {
   }
 
   dynamicServices(): readonly MeshUrl[] {
-    return [];
+    return this.registrations.list().flatMap(({ kind, url }) => (kind === 'service' ? [url] : []));
   }
 
   dynamicRefers(): readonly MeshUrl[] {
-    return [];
+    return this.registrations.list().flatMap(({ kind, url }) => (kind === 'refer' ? [url] : []));
   }
 
   state(): MeshState | null {
@@ -202,6 +230,10 @@ export class Agent implements ManagementView {
 
   registries(): readonly RegistryReport[] {
     return [...new Set(this.#registries.values())].map((registry) => registry.report());
+  }
+
+  commands(): readonly CommandReport[] {
+    return this.#commands.reports();
   }
 
   lastPeriod(): readonly PeriodCount[] {
@@ -252,10 +284,12 @@ export class Agent implements ManagementView {
     this.#every(1000, () => {
       this.#mainLog.tick();
       this.#accessLog.tick();
+      this.registrations.tick();
     });
     this.#every(this.#config.metrics.periodSeconds * 1000, () => this.#period.roll(plane.report().calls));
     await this.#startManagement();
     this.#discovery.start();
+    this.#followCommands();
     const untilMs = this.#clock.nowMs() + agent.initClusterTimeoutMs;
     await Promise.race([this.#discovery.whenSettled(agent.initClusterTimeoutMs), this.#waitingEnded]);
     // Export ports before connections: a refer of a service that this agent offers itself is then connected at once.
@@ -266,6 +300,7 @@ export class Agent implements ManagementView {
     plane.onExportHealth(() => this.#announce());
     await Promise.race([plane.ready(Math.max(0, untilMs - this.#clock.nowMs())), this.#waitingEnded]);
     if (this.#stopping !== null) return false;
+    await this.registrations.open(agent.recover);
     await writePidFile(agent.pidFile, process.pid, logger);
     await plane.listen();
     this.#isListening = true;
@@ -300,7 +335,9 @@ export class Agent implements ManagementView {
     logger.info({ withinMs }, 'stopping');
     // What a start has opened is known when it has ended; why it failed is told by `start`.
     this.#endWaiting();
-    await Promise.allSettled([this.#starting]);
+    await Promise.allSettled([this.registrations.close(), this.#starting]);
+    // A registration that was under way when the start ended is done now as well.
+    await this.registrations.close();
     for (const timer of this.#timers) clearInterval(timer);
     // Registries first: who reads them stops choosing this agent while it still answers.
     await this.#announcer.sayFarewell();
@@ -308,9 +345,11 @@ export class Agent implements ManagementView {
     if (left > 0) logger.warn({ calls: left }, 'calls were left unfinished');
     // Before anything that takes time: a state that comes now would open connections anew.
     await this.#discovery.close();
+    this.#commands.close();
     await this.#management?.close();
     await Promise.all([...new Set(this.#registries.values())].map((registry) => registry.close()));
     await this.#snapshots.close();
+    await this.#commandFiles.close();
     logger.info({ unfinished: left }, 'stopped');
     await this.#accessLog.close();
     await this.#mainLog.close();
@@ -320,6 +359,62 @@ export class Agent implements ManagementView {
   /** Registries are told what they should list once somebody would be answered, and until the agent stops. */
   #announce(): void {
     if (this.#isListening && this.#stopping === null) this.#announcer.announce();
+  }
+
+  #makeRegistrations(): DynamicRegistrations {
+    const { logger } = this;
+    const self = ownIdentity();
+    return new DynamicRegistrations({
+      config: this.#config,
+      snap: new SnapFile(this.#config.agent.runtimeDir, logger),
+      clock: this.#clock,
+      logger,
+      apply: (services, refers) => this.#applyRegistrations(services, refers),
+      settled: async (ids, withinMs) => {
+        const registries = new Set([...ids].flatMap((id) => this.#registries.get(id) ?? []));
+        const settled = await Promise.all([...registries].map((registry) => registry.settled(withinMs)));
+        return !settled.includes(false);
+      },
+      processOf: (pid) => identityOf(pid, self),
+      isRunning: (owner) => isRunning(owner, self),
+    });
+  }
+
+  /** Adds these to what the configuration has. What stays the same is not touched; a port that cannot be opened changes nothing. */
+  async #applyRegistrations(
+    services: readonly ServiceConfig[],
+    refers: readonly ReferConfig[],
+  ): Promise<void> {
+    const before = this.#configInForce;
+    const now = {
+      ...this.#config,
+      services: [...this.#config.services, ...services],
+      refers: [...this.#config.refers, ...refers],
+    };
+    // Registries first: who reads them stops choosing a service while it is still there.
+    await this.#announcer.withdrawOthers(now);
+    this.#useConfig(now);
+    try {
+      await this.#plane?.listen(['export']);
+    } catch (error) {
+      this.#useConfig(before);
+      this.#announce();
+      throw error;
+    }
+    await Promise.race([this.#discovery.whenSettled(REGISTERED_MS), this.#waitingEnded]);
+    await Promise.race([this.#plane?.ready(REGISTERED_MS), this.#waitingEnded]);
+    this.#announce();
+  }
+
+  #useConfig(config: AgentConfig): void {
+    this.#configInForce = config;
+    this.#discovery.replaceRefers(config);
+    this.#followCommands();
+  }
+
+  /** Those of the agent, and those of each group that is referred to now. */
+  #followCommands(): void {
+    this.#commands.follow(this.#config.agent, watchedGroups(this.#configInForce));
   }
 
   #unhealthyExports(): ReadonlySet<string> {

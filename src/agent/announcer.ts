@@ -33,8 +33,13 @@ interface Announcement {
   readonly exportId: string | null;
 }
 
+/** Callers elsewhere have this long to hear that a service goes, before it does. */
+const WITHDRAW_MS = 1_000;
+
 export class Announcer {
   readonly #deps: AnnouncerDeps;
+  /** What registries were told to list, by registry and identity of the node. */
+  readonly #announced = new Map<string, Announcement>();
 
   constructor(deps: AnnouncerDeps) {
     this.#deps = deps;
@@ -43,10 +48,20 @@ export class Announcer {
   /** Tells every registry what it should list, as it is now. */
   announce(): void {
     const unhealthy = this.#deps.unhealthy();
-    for (const { registry, node, exportId } of this.#announcements()) {
+    const announcements = this.#announcements();
+    this.#withdrawOthers(announcements);
+    for (const announcement of announcements) {
+      const { registry, node, exportId } = announcement;
+      this.#announced.set(keyOf(announcement), announcement);
       const isAvailable = this.#deps.isServing() && (exportId === null || !unhealthy.has(exportId));
       registry.announce(node, isAvailable ? 'available' : 'unavailable');
     }
+  }
+
+  /** Withdraws what `config` does not offer any more; resolves when the registries have heard it, or took too long. */
+  async withdrawOthers(config: AgentConfig): Promise<void> {
+    const registries = this.#withdrawOthers(this.#announcements(config));
+    await Promise.all([...registries].map((registry) => registry.settled(WITHDRAW_MS)));
   }
 
   /** Tells every registry that nothing here is available any more; resolves when they heard it, or took too long. */
@@ -62,8 +77,19 @@ export class Announcer {
     this.#deps.logger.warn({ registry: registry.id }, 'the registry did not hear that the agent stops');
   }
 
-  #announcements(): Announcement[] {
-    const config = this.#deps.config();
+  #withdrawOthers(announcements: readonly Announcement[]): ReadonlySet<Registry> {
+    const wanted = new Set(announcements.map(keyOf));
+    const registries = new Set<Registry>();
+    for (const [key, { registry, node }] of this.#announced) {
+      if (wanted.has(key)) continue;
+      registry.withdraw(node);
+      registries.add(registry);
+      this.#announced.delete(key);
+    }
+    return registries;
+  }
+
+  #announcements(config = this.#deps.config()): Announcement[] {
     const own = this.#registryOf(config.agent.registry);
     const announcements: Announcement[] = [];
     if (own !== null) announcements.push({ registry: own, node: ownNode(config), exportId: null });
@@ -87,6 +113,10 @@ export class Announcer {
     const port = url.port === 0 ? this.#deps.port(`export:${url.port}`) : url.port;
     return url.with({ port, parameters: published(url) });
   }
+}
+
+function keyOf({ registry, node }: Announcement): string {
+  return `${registry.id}\n${node.identity}`;
 }
 
 /**

@@ -25,6 +25,8 @@ export interface AgentConfig {
   readonly metaCacheExpireSeconds: number;
   /** Nodes that replace the registries of some refers: `MESH_DIRECT_RPC`, spec agent 6.8. */
   readonly directRpc: readonly DirectRpcRule[];
+  /** Makes entries of what programs register while the agent runs. */
+  readonly entries: EntryReader;
   /** The merged tree after placeholders, as plain maps, lists and scalars: for `/getConfig`. */
   readonly tree: Readonly<Record<string, unknown>>;
   /** Everything that is wrong. Entries named in `Problem.entry` with severity `error` are not in the lists above. */
@@ -154,4 +156,17 @@ export interface DirectRpcRule {
   /** Null keeps the refer's group. */
   readonly group: string | null;
   readonly addresses: readonly string[];
+}
+
+/**
+ * Treats what programs register and subscribe as if it stood in the configuration: the same checks, defaults, filters and
+ * suffixes. Pure; keeps nothing.
+ */
+export interface EntryReader {
+  /** The groups that a posted group stands for: with the additional ones of the environment, split at commas. */
+  groups(text: string): readonly string[];
+  /** Throws AgentError `E_ENTRY`, which says what is wrong, when the service cannot be offered. */
+  service(id: string, url: MeshUrl): ServiceConfig;
+  /** The refer, and its twin when the environment asks for one. Throws AgentError `E_ENTRY`. */
+  refers(id: string, url: MeshUrl): readonly ReferConfig[];
 }

@@ -19,6 +19,7 @@ export * from './metadata.js';
 export * from './problem.js';
 export * from './provider.js';
 export * from './redact.js';
+export * from './registrations.js';
 export * from './registry.js';
 export * from './reply.js';
 export * from './service-schema.js';

@@ -3,8 +3,10 @@
  * Every method answers at once from memory, except `setServing` and `metricsText`.
  */
 import type { AgentConfig } from './agent-config.js';
+import type { CommandReport } from './command.js';
 import type { DataPlaneReport } from './data-plane.js';
 import type { MeshState } from './mesh-state.js';
+import type { Registrations } from './registrations.js';
 import type { RegistryReport } from './registry.js';
 import type { MeshUrl } from './url.js';
 
@@ -25,10 +27,13 @@ export interface ManagementView {
   /** What programs registered and subscribed while the agent ran. */
   dynamicServices(): readonly MeshUrl[];
   dynamicRefers(): readonly MeshUrl[];
+  readonly registrations: Registrations;
   /** Null before the first state was applied. */
   state(): MeshState | null;
   report(): DataPlaneReport;
   registries(): readonly RegistryReport[];
+  /** What registries tell to do to calls; recorded, not applied. Those for agents first, then by group. */
+  commands(): readonly CommandReport[];
   /** Calls of the last finished metrics period. */
   lastPeriod(): readonly PeriodCount[];
   readonly logs: LogControl;

@@ -10,6 +10,7 @@ import type { AgentConfig } from '../../core/index.js';
 import { messageOf } from '../../core/index.js';
 import { readAgentSettings } from './agent-settings.js';
 import type { AgentParts, LoadContext } from './context.js';
+import { DynamicEntries } from './dynamic-entries.js';
 import { readBasics } from './entry.js';
 import { commaList, type EnvironmentVariables, readEnvironment } from './environment.js';
 import { usableNames } from './filters.js';
@@ -131,6 +132,7 @@ function readConfig(context: LoadContext): AgentConfig {
     envMetaPrefix,
     metaCacheExpireSeconds: readMetaCacheSeconds(context),
     directRpc: Object.freeze([...context.environment.directRpc]),
+    entries: new DynamicEntries(context, parts, staticMeta),
     tree: toPlain(tree) as Readonly<Record<string, unknown>>,
     problems: Object.freeze(problems.sorted()),
   });

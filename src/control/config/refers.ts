@@ -17,23 +17,25 @@ export function readRefers(context: LoadContext, agent: AgentParts, basics: Basi
   const kind = { section: 'motan-refer', table: REFER_KEYS, basicKey: 'basicRefer', basics };
   const refers: ReferConfig[] = [];
   for (const draft of readEntries(context.tree, kind, context.problems)) {
-    if (draft.fields.protocol === 'motanV1Compatible')
-      draft.derive('protocol', 'motan', 'motanV1Compatible means motan');
-    const hasPath = requireField(draft, 'path', 'the name of a service', context);
-    const hasProtocol = requireField(
-      draft,
-      'protocol',
-      `one of ${context.names.protocols.join(', ')}`,
-      context,
-    );
-    const ids = readCommon(draft, agent, context);
-    if (ids === null || !hasPath || !hasProtocol) continue;
+    const ids = readRefer(draft, agent, context);
+    if (ids === null) continue;
     warnOfMixedGroups(draft, context);
     const url = draft.toUrl();
     refers.push(Object.freeze({ id: draft.id, url, registryIds: ids, place: placeOf(draft.at) }));
     context.provenance.addEntry(draft, draft.id, url);
   }
   return withSuffixedGroups(refers, context);
+}
+
+/** Checks and completes one refer: the registry ids, or null when it is of no use. */
+export function readRefer(draft: EntryDraft, agent: AgentParts, context: LoadContext): string[] | null {
+  if (draft.fields.protocol === 'motanV1Compatible')
+    draft.derive('protocol', 'motan', 'motanV1Compatible means motan');
+  const hasPath = requireField(draft, 'path', 'the name of a service', context);
+  const protocols = `one of ${context.names.protocols.join(', ')}`;
+  const hasProtocol = requireField(draft, 'protocol', protocols, context);
+  const ids = readCommon(draft, agent, context);
+  return hasPath && hasProtocol ? ids : null;
 }
 
 export function readHttpClients(context: LoadContext, agent: AgentParts, basics: Basics): HttpClientConfig[] {

@@ -27,21 +27,29 @@ export function readServices(
   const services: ServiceConfig[] = [];
   for (const draft of drafts) {
     warnOfBasicRefer(draft, basics, context);
-    const isUsable = [
-      requirePath(draft, context),
-      applyExport(draft, context),
-      checkProvider(draft, context),
-    ];
-    if (isUsable.includes(false)) continue;
-    checkHealthCheck(draft, context);
-    const registryIds = readRegistryIds(draft, agent, context);
-    derive(draft, agent, staticMeta, context);
+    const registryIds = readService(draft, agent, staticMeta, context);
+    if (registryIds === null) continue;
     for (const { id, url } of byGroup(draft, taken, context)) {
       services.push(Object.freeze({ id, confId: draft.id, url, registryIds, place: placeOf(draft.at) }));
       context.provenance.addEntry(draft, id, url);
     }
   }
   return services;
+}
+
+/** Checks and completes one service, but for its groups: the registry ids, or null when it cannot be offered. */
+export function readService(
+  draft: EntryDraft,
+  agent: AgentParts,
+  staticMeta: ReadonlyMap<string, string>,
+  context: LoadContext,
+): string[] | null {
+  const isUsable = [requirePath(draft, context), applyExport(draft, context), checkProvider(draft, context)];
+  if (isUsable.includes(false)) return null;
+  checkHealthCheck(draft, context);
+  const registryIds = readRegistryIds(draft, agent, context);
+  derive(draft, agent, staticMeta, context);
+  return registryIds;
 }
 
 function warnOfBasicRefer(draft: EntryDraft, basics: Basics, { problems }: LoadContext): void {
@@ -206,7 +214,7 @@ function byGroup(
   }));
 }
 
-function withSuffix(group: string, suffix: string): string {
+export function withSuffix(group: string, suffix: string): string {
   return group.endsWith(suffix) ? group : group + suffix;
 }
 

@@ -129,10 +129,10 @@ export class Discovery {
     if (this.#isClosed) return;
     const before = new Map(this.#watches.map((watch) => [watch.refer.id, watch]));
     const kept = new Set<ReferWatch>();
-    const old = { config: this.#config, registries: this.#registries };
+    const old = { config: this.#config, parts: this.#parts, registries: this.#registries };
     this.#config = config;
     this.#quarantined = quarantined(config);
-    this.#parts = partsOf(config);
+    this.#parts = partsOf(config, old);
     this.#registries = registries;
     const watches = allRefers(config).map((found) => {
       const { refer } = found;
@@ -213,7 +213,7 @@ export class Discovery {
   ): boolean {
     const isSameRegistry = (id: string): boolean => old.registries.get(id) === this.#registries.get(id);
     return (
-      before.url.toText() === now.url.toText() &&
+      (before.url === now.url || before.url.toText() === now.url.toText()) &&
       before.registryIds.join(',') === now.registryIds.join(',') &&
       now.registryIds.every(isSameRegistry) &&
       old.config.agent.idc === this.#config.agent.idc &&

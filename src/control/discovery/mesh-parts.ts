@@ -22,13 +22,40 @@ export interface DomainRefer {
 /** What every state takes over by reference until another configuration is loaded. */
 export type ConfiguredParts = Pick<MeshState, 'listeners' | 'exports' | 'httpDomains' | 'schemas'>;
 
-export function partsOf(config: AgentConfig): ConfiguredParts {
+/** What `before` has the same is taken over, so that the data plane leaves it alone. */
+export function partsOf(
+  config: AgentConfig,
+  before: { readonly config: AgentConfig; readonly parts: ConfiguredParts } | null = null,
+): ConfiguredParts {
+  const isSameHttp =
+    before !== null &&
+    before.config.httpClients === config.httpClients &&
+    before.config.httpLocations === config.httpLocations;
   return {
     listeners: listenersOf(config),
-    exports: exportsOf(config),
-    httpDomains: httpDomains(config),
+    exports: before === null ? exportsOf(config) : exportsAfter(config, before),
+    httpDomains: isSameHttp ? before.parts.httpDomains : httpDomains(config),
     schemas: config.serviceSchemas,
   };
+}
+
+/** An export whose service is the same object stays the same object. */
+function exportsAfter(
+  config: AgentConfig,
+  before: { readonly config: AgentConfig; readonly parts: ConfiguredParts },
+): readonly ExportState[] {
+  if (
+    before.config.httpLocations !== config.httpLocations ||
+    before.config.httpServices !== config.httpServices
+  )
+    return exportsOf(config);
+  const known = new Map(
+    before.config.services.map((service, index) => [service, before.parts.exports[index]]),
+  );
+  const exports = config.services.map((service) => known.get(service) ?? exportOf(service, config));
+  const old = before.parts.exports;
+  const isSame = exports.length === old.length && exports.every((one, index) => one === old[index]);
+  return isSame ? old : exports;
 }
 
 /** Refers of the configuration, then one for each service that a domain preloads (spec traffic 2.3). */
@@ -61,14 +88,18 @@ export function httpDomains(config: AgentConfig): HttpDomainState[] {
 }
 
 export function exportsOf(config: AgentConfig): ExportState[] {
-  return config.services.map((service) => ({
+  return config.services.map((service) => exportOf(service, config));
+}
+
+function exportOf(service: ServiceConfig, config: AgentConfig): ExportState {
+  return {
     id: service.id,
     listener: exportListenerName(service),
     url: service.url,
     provider: service.url.text('provider') || service.url.text('proxy').split(':')[0]!,
     locations: config.httpLocations.get(service.url.text('domain')) ?? [],
     httpMethods: config.httpServices.get(service.confId) ?? new Map(),
-  }));
+  };
 }
 
 function exportListenerName(service: ServiceConfig): string {

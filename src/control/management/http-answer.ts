@@ -4,6 +4,7 @@ import type { Answer } from './path.js';
 
 export function sendAnswer(reply: FastifyReply, answer: Answer): FastifyReply {
   reply.code(answer.status);
+  if (answer.headers !== undefined) reply.headers(answer.headers);
   if (answer.contentType === null) return reply.send();
   return reply.header('content-type', answer.contentType).send(answer.body);
 }

@@ -1,6 +1,7 @@
-/** What only tells: spec agent 7.2, the readable part of 7.3, our own `/v1` and `/metrics`. */
+/** What only tells: spec agent 7.2, our own `/v1` and `/metrics`. */
 import { stringify } from 'yaml';
 import { type ManagementView, MeshUrl, redactText, redactTree } from '../../core/index.js';
+import { commandsAnswer } from './commands-answer.js';
 import { goJson, sorted } from './go-json.js';
 import { json, type ManagementPath, plain, reading } from './path.js';
 import { runtimeInfo } from './runtime-info.js';
@@ -13,16 +14,13 @@ export const informationPaths: Readonly<Record<string, ManagementPath>> = {
   ),
   '/getAllService': reading(({ view }) => plain(goJson(serviceLists(view)))),
   '/runtime/info': reading((request) => plain(goJson(runtimeInfo(request.view, request.parameter('keys'))))),
-  '/registry/list': reading(({ view }) => json(goJson(registryAnswer(dynamicLists(view))))),
-  '/registry/info': reading(({ view }) =>
-    json(goJson(registryAnswer({ mesh_port: view.config().agent.port }))),
-  ),
   '/metrics': reading(async ({ view }) => {
     const { contentType, text } = await view.metricsText();
     return { status: 200, contentType, body: text };
   }),
   '/v1/status': reading(({ view }) => json(JSON.stringify(fullStatus(view)))),
   '/v1/state': reading(({ view }) => json(JSON.stringify(redactTree(toPlain(view.state()))))),
+  '/v1/commands': reading(({ view }) => json(JSON.stringify(commandsAnswer(view)))),
   '/v1/config': reading(({ view }) =>
     json(
       JSON.stringify({
@@ -61,18 +59,7 @@ function serviceLists(view: ManagementView): object {
   };
 }
 
-function dynamicLists(view: ManagementView): object {
-  return {
-    register_nodes: view.dynamicServices().map(shownUrl),
-    subscribe_nodes: view.dynamicRefers().map(shownUrl),
-  };
-}
-
-function registryAnswer(body: object): object {
-  return { body, code: 200, message: 'ok' };
-}
-
-function shownUrl(url: MeshUrl): object {
+export function shownUrl(url: MeshUrl): object {
   const plainUrl = url.toJSON();
   return redactTree({ ...plainUrl, parameters: sorted(Object.entries(plainUrl.parameters)) }) as object;
 }

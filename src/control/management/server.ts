@@ -13,13 +13,16 @@ import Fastify, {
   type FastifyRequest,
 } from 'fastify';
 import { type Logger, type ManagementView, messageOf } from '../../core/index.js';
-import { type AccessRules, refusalOf } from './access-rules.js';
+import { type AccessRules, isLoopback, refusalOf } from './access-rules.js';
 import { controlPaths } from './control-paths.js';
 import { readForm } from './form.js';
+import { holdConnection, isHeld } from './held-connection.js';
 import { badUrl, cleanPath, pathOf, redirect, sendAnswer } from './http-answer.js';
 import { informationPaths } from './information-paths.js';
 import { listenOn, type ManagementAddress } from './listen.js';
 import { type ManagementPath, plain } from './path.js';
+import { registrationPaths } from './registration-paths.js';
+import { registrationsV1 } from './registrations-v1.js';
 import { statusPath, statusPaths } from './status-paths.js';
 import { unservedPaths } from './unserved-paths.js';
 
@@ -58,6 +61,7 @@ const SILENCE_MS_MAX = 30_000;
 const KEEP_ALIVE_MS = 180_000;
 const CONNECTIONS_MAX = 512;
 const CLOSE_MS = 1_000;
+const NO_BODY = Buffer.alloc(0);
 
 export function createManagementServer(view: ManagementView, options: ManagementOptions): ManagementServer {
   const isUnix = options.address.unixSock !== null;
@@ -77,7 +81,7 @@ export function createManagementServer(view: ManagementView, options: Management
 
   takeAnyRequest(app);
   addGuard(app, rules, isUnix, logger);
-  addPaths(app, view);
+  addPaths(app, view, isUnix);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     logger.error({ path: pathOf(request), error: messageOf(error) }, 'management request failed');
     const status = error.statusCode ?? (error.code === 'E_FORM' ? 400 : 500);
@@ -115,7 +119,8 @@ function addGuard(app: FastifyInstance, rules: AccessRules, isUnix: boolean, log
     logger.info({ method: request.method, path, peer: remoteAddress ?? 'unix' }, 'management request');
     const cleaned = cleanPath(path);
     if (cleaned !== path) return redirect(request, reply, cleaned);
-    if (request.routeOptions.config.path?.changesState !== true) return;
+    const changes = request.routeOptions.config.path?.changesState ?? false;
+    if (changes === false || (changes !== true && !changes(request.method))) return;
     const refusal = refusalOf({ remoteAddress, headers: request.headers }, rules);
     if (refusal === null) return;
     logger.warn({ path, peer: remoteAddress, reason: refusal }, 'management request refused');
@@ -123,14 +128,24 @@ function addGuard(app: FastifyInstance, rules: AccessRules, isUnix: boolean, log
   });
 }
 
-function addPaths(app: FastifyInstance, view: ManagementView): void {
+function addPaths(app: FastifyInstance, view: ManagementView, isUnix: boolean): void {
   const handle = async (
     path: ManagementPath,
     request: FastifyRequest,
     reply: FastifyReply,
   ): Promise<FastifyReply> => {
     const form = await readForm(request.method, request.url, request.headers['content-type'], request.body);
-    return sendAnswer(reply, await path.answer({ view, parameter: (name) => form.get(name) }));
+    const answer = await path.answer({
+      view,
+      parameter: (name) => form.get(name),
+      method: request.method,
+      target: request.url,
+      body: Buffer.isBuffer(request.body) ? request.body : NO_BODY,
+      id: (request.params as { id?: string } | undefined)?.id ?? null,
+      isLocal: isUnix || isLoopback(request.socket.remoteAddress ?? ''),
+      hold: () => holdConnection(request.socket),
+    });
+    return sendAnswer(reply, answer);
   };
   const method = http.METHODS.filter((one) => one !== 'CONNECT');
   for (const [url, path] of Object.entries({
@@ -138,6 +153,8 @@ function addPaths(app: FastifyInstance, view: ManagementView): void {
     ...statusPaths,
     ...informationPaths,
     ...controlPaths,
+    ...registrationPaths,
+    ...registrationsV1,
   })) {
     app.route({ method, url, config: { path }, handler: (request, reply) => handle(path, request, reply) });
   }
@@ -157,6 +174,9 @@ function makeServer(handler: http.RequestListener): http.Server {
     handler,
   );
   server.timeout = SILENCE_MS_MAX;
+  server.on('timeout', (socket) => {
+    if (!isHeld(socket)) socket.destroy();
+  });
   server.maxConnections = CONNECTIONS_MAX;
   return server;
 }

@@ -9,9 +9,6 @@ function unserved(path: string): ManagementPath['answer'] {
 }
 
 const CHANGING = [
-  '/registry/register',
-  '/registry/unregister',
-  '/registry/subscribe',
   '/meta/update',
   '/meta/delete',
   '/refers/filter/set',

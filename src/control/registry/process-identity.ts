@@ -32,6 +32,15 @@ export function ownIdentity(): ProcessIdentity {
   };
 }
 
+/** The process that has `pid` now, as `self` sees it; null when none has, or only its zombie, or there is no /proc. */
+export function identityOf(pid: number, self: ProcessIdentity): ProcessIdentity | null {
+  if (!Number.isSafeInteger(pid) || pid < 1) return null;
+  const text = orNull(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  const stat = text === null ? null : parseStat(text);
+  if (stat === null || stat.state === 'Z' || stat.state === 'X') return null;
+  return { ...self, pid, startTicks: stat.startTicks };
+}
+
 /** Throws AgentError `E_REGISTRY_FILE` when `value` is no identity. */
 export function parseIdentity(value: unknown): ProcessIdentity {
   const { pid, startTicks, boot, pidNamespace } = Object(value) as Record<string, unknown>;

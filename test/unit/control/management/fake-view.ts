@@ -3,13 +3,19 @@
 import { Switchers } from '../../../../src/control/management/index.js';
 import {
   type AgentConfig,
+  type AgentError,
+  type CommandReport,
   type DataPlaneReport,
+  type LeaseWish,
   type LogControl,
   type ManagementView,
   type MeshState,
   MeshUrl,
   type PeriodCount,
   type Problem,
+  type Registration,
+  type RegistrationKind,
+  type Registrations,
   type RegistryReport,
 } from '../../../../src/core/index.js';
 
@@ -31,6 +37,8 @@ export class FakeView implements ManagementView {
   serviceUrls: MeshUrl[] = [];
   periods: PeriodCount[] = [];
   registryReports: RegistryReport[] = [];
+  commandReports: CommandReport[] = [];
+  registrations = new FakeRegistrations();
 
   config(): AgentConfig {
     const url = new MeshUrl({ path: 'app', group: 'app', parameters: this.parameters });
@@ -65,11 +73,11 @@ export class FakeView implements ManagementView {
   }
 
   dynamicServices(): MeshUrl[] {
-    return [];
+    return this.registrations.urls('service');
   }
 
   dynamicRefers(): MeshUrl[] {
-    return [];
+    return this.registrations.urls('refer');
   }
 
   state(): MeshState {
@@ -137,12 +145,74 @@ export class FakeView implements ManagementView {
     return this.registryReports;
   }
 
+  commands(): CommandReport[] {
+    return this.commandReports;
+  }
+
   lastPeriod(): PeriodCount[] {
     return this.periods;
   }
 
   async metricsText(): Promise<{ contentType: string; text: string }> {
     return { contentType: 'text/plain; version=0.0.4; charset=utf-8', text: 'peony_info 1\n' };
+  }
+}
+
+/** Keeps what it is told; a test sets `error` to have the next request fail. */
+export class FakeRegistrations implements Registrations {
+  registered: Registration[] = [];
+  leases: (LeaseWish | null)[] = [];
+  error: AgentError | null = null;
+  waits: number[] = [];
+
+  urls(kind: RegistrationKind): MeshUrl[] {
+    return this.registered.filter((one) => one.kind === kind).map((one) => one.url);
+  }
+
+  list(): Registration[] {
+    return this.registered;
+  }
+
+  async add(kind: RegistrationKind, posted: unknown, lease: LeaseWish | null): Promise<Registration[]> {
+    if (this.error !== null) throw this.error;
+    const url = MeshUrl.fromJson(posted);
+    const ttl = lease?.kind === 'ttl' ? lease.seconds : null;
+    const made: Registration = {
+      id: url.path,
+      kind,
+      url,
+      registryIds: ['direct'],
+      referIds: [],
+      lease: { kind: lease?.kind ?? 'none', seconds: ttl, endsInMs: ttl, pid: null },
+      registeredAtMs: 0,
+    };
+    this.leases.push(lease);
+    this.registered.push(made);
+    return [made];
+  }
+
+  async remove(kind: RegistrationKind, posted: unknown): Promise<Registration[]> {
+    if (this.error !== null) throw this.error;
+    const { path } = MeshUrl.fromJson(posted);
+    const removed = this.registered.filter((one) => one.kind === kind && one.url.path === path);
+    this.registered = this.registered.filter((one) => !removed.includes(one));
+    return removed;
+  }
+
+  async removeById(id: string): Promise<Registration | null> {
+    const found = this.registered.find((one) => one.id === id) ?? null;
+    this.registered = this.registered.filter((one) => one !== found);
+    return found;
+  }
+
+  async renew(id: string, lease: LeaseWish | null): Promise<Registration | null> {
+    this.leases.push(lease);
+    return this.registered.find((one) => one.id === id) ?? null;
+  }
+
+  async settled(_registrations: readonly Registration[], withinMs: number): Promise<boolean> {
+    this.waits.push(withinMs);
+    return true;
   }
 }
 
