@@ -17,7 +17,7 @@ export class FakeDriver implements RegistryDriver {
   events!: DriverEvents;
   readonly watches = new Set<{ readonly refer: MeshUrl; readonly events: WatchEvents }>();
   readonly commandWatches = new Set<{ readonly scope: CommandScope; readonly listener: CommandListener }>();
-  readonly commands: CommandSource = {
+  readonly commands: { -readonly [name in keyof CommandSource]: CommandSource[name] } = {
     placeOf: (scope) => {
       const name = scope.kind === 'service' ? scope.group : scope.application;
       if (name === '') throw new Error('no name');

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { ServerRegistry } from '../../../../../src/control/registry/server/server-registry.js';
-import { MeshUrl } from '../../../../../src/core/index.js';
+import { type CommandScope, MeshUrl } from '../../../../../src/core/index.js';
 import { FakeDriver } from '../../../../support/fake-driver.js';
-import { Watch } from '../../../../support/registry-contract.js';
+import { CommandWatch, Watch } from '../../../../support/registry-contract.js';
 import { RecordingLogger, realClock } from '../../../../support/registry-deps.js';
 
 const NODE = MeshUrl.parse('motan2://10.0.0.1:8001/com.x.Echo?group=g1');
 const REFER = MeshUrl.parse('motan2://:0/com.x.Echo?group=g1');
+const G1: CommandScope = { kind: 'service', group: 'g1' };
 
 function opened(t: TestContext, lookEveryMs = 60_000) {
   const driver = new FakeDriver();
@@ -159,4 +160,60 @@ test('closing withdraws what was announced, and does not wait for a server that 
   await registry.close();
 
   assert.deepEqual([driver.listed.size, driver.isClosed], [0, true]);
+});
+
+test('commands of one scope are watched once for all who want them, until nobody does', async (t) => {
+  const { driver, registry } = opened(t);
+  const watches = [new CommandWatch(), new CommandWatch()];
+  const subscriptions = watches.map((watch) => registry.subscribeCommand(G1, watch));
+  await turn();
+  const [driven] = driver.commandWatches;
+
+  driven!.listener.onCommand('text');
+  const late = new CommandWatch();
+  const lateSubscription = registry.subscribeCommand(G1, late);
+  await late.untilText('text');
+
+  assert.equal(driver.commandWatches.size, 1);
+  assert.deepEqual(
+    watches.map(({ texts }) => texts),
+    [['text'], ['text']],
+  );
+  for (const subscription of [...subscriptions, lateSubscription]) subscription.close();
+  assert.equal(driver.commandWatches.size, 0);
+});
+
+test('an outage of the server, and trouble with one command, are told to its listeners', async (t) => {
+  const { driver, registry } = opened(t);
+  const watch = new CommandWatch();
+  registry.subscribeCommand(G1, watch);
+  driver.events.onUp(true);
+  await turn();
+  const [driven] = driver.commandWatches;
+  driven!.listener.onCommand('text');
+
+  driven!.listener.onTrouble('too long');
+  driven!.listener.onTrouble('too long');
+  const reported = registry.report().lastError;
+  driven!.listener.onCommand(' \n');
+  driver.events.onDown('down');
+
+  assert.deepEqual(watch.troubles, ['too long', 'down']);
+  assert.equal(reported, 'too long');
+  assert.deepEqual(watch.texts, ['text', null]);
+});
+
+test('a scope that can have no place is told as trouble, and ends nothing', async (t) => {
+  const { driver, registry } = opened(t);
+  driver.commands.watch = () => {
+    throw new Error('no place');
+  };
+  const watch = new CommandWatch();
+
+  const place = registry.commandPlace({ kind: 'service', group: '' });
+  registry.subscribeCommand({ kind: 'service', group: '' }, watch);
+  await watch.until(() => watch.troubles.length > 0);
+
+  assert.equal(place, 'no name');
+  assert.deepEqual(watch.troubles, ['no place']);
 });
