@@ -15,6 +15,7 @@ const LOADERS: Readonly<Record<string, (program: Command, io: CliIo) => Promise<
   state: async (program, io) => (await import('./state.js')).addStateCommand(program, io),
   status: async (program, io) => (await import('./status.js')).addStatusCommand(program, io),
   services: async (program, io) => (await import('./services.js')).addServicesCommand(program, io),
+  commands: async (program, io) => (await import('./commands.js')).addCommandsCommand(program, io),
   call: async (program, io) => (await import('./call.js')).addCallCommand(program, io),
   decode: async (program) => (await import('./decode.js')).addDecodeCommand(program),
   version: async (program, io) => (await import('./version.js')).addVersionCommand(program, io),

@@ -1,3 +1,3 @@
 /** From refers and registries to states of the mesh. */
-export { Discovery, type DiscoveryOptions, type DiscoveryReport } from './discovery.js';
-export type { ReferReport } from './refer-watch.js';
+export { Discovery, type DiscoveryOptions } from './discovery.js';
+export { type WatchedGroups, watchedGroups } from './watched-groups.js';

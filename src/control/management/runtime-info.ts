@@ -1,17 +1,19 @@
 /**
  * `/runtime/info`: spec agent 7.7, made of the reports. Keys of every object are sorted, as Go sorts its maps.
  *
- * Left out is what this version does not have: command history.
+ * Left out is what this version does not have: the history of node lists, and weights, because commands are not applied.
  */
 import {
   type ClusterReport,
   type ClusterState,
+  type CommandReport,
   type EndpointReport,
   type ListenerState,
   type ManagementView,
   type MeshUrl,
   redactText,
 } from '../../core/index.js';
+import { cutText } from './commands-answer.js';
 import { sorted } from './go-json.js';
 
 const KEYS: Readonly<Record<string, (view: ManagementView) => object>> = {
@@ -19,9 +21,15 @@ const KEYS: Readonly<Record<string, (view: ManagementView) => object>> = {
   httpClusters: httpClusterPart,
   exporters: exporterPart,
   servers: serverPart,
-  extensionFactory: (view) => ({ registries: registryNames(view, null) }),
+  extensionFactory: (view) => ({ registries: registryNames(view, null, null) }),
   basic: basicPart,
 };
+
+/** As many as the peers keep. */
+const HISTORY_MAX = 10;
+/** Every cluster shows its commands, and there may be thousands: longer ones are cut here. */
+const COMMAND_CHARS_MAX = 16 * 1024;
+const OLD_COMMAND_CHARS_MAX = 1024;
 
 /** Index and type of the known filters; the smaller index is the outer one: spec agent 2.7. */
 const FILTERS: ReadonlyMap<string, { readonly index: number; readonly type: 0 | 1 }> = new Map([
@@ -53,10 +61,18 @@ function basicPart(view: ManagementView): object {
 function clusterPart(view: ManagementView): object {
   const reports = new Map(view.report().clusters.map((report) => [report.key, report]));
   const clusters = view.state()?.clusters.filter((cluster) => cluster.domain === null) ?? [];
-  return sorted(clusters.map((state) => [state.key, clusterInfo(view, state, reports.get(state.key))]));
+  const commands = commandTable(view);
+  return sorted(
+    clusters.map((state) => [state.key, clusterInfo(view, state, reports.get(state.key), commands)]),
+  );
 }
 
-function clusterInfo(view: ManagementView, state: ClusterState, report: ClusterReport | undefined): object {
+function clusterInfo(
+  view: ManagementView,
+  state: ClusterState,
+  report: ClusterReport | undefined,
+  commands: CommandTable,
+): object {
   const names = state.url
     .text('filter')
     .split(',')
@@ -78,7 +94,7 @@ function clusterInfo(view: ManagementView, state: ClusterState, report: ClusterR
     name: 'MotanCluster',
     refererSize: endpoints.length,
     referers: { available: referersOf(true), unavailable: referersOf(false) },
-    registries: registryNames(view, state.url),
+    registries: registryNames(view, state.url, commands),
     url: redactText(state.url.toText()),
   };
 }
@@ -100,7 +116,7 @@ function filterList(names: readonly string[], type: 0 | 1): object[] {
 }
 
 /** All registries, or those that a refer names. */
-function registryNames(view: ManagementView, refer: MeshUrl | null): object {
+function registryNames(view: ManagementView, refer: MeshUrl | null, commands: CommandTable | null): object {
   const named = refer
     ?.text('registry')
     .split(',')
@@ -108,10 +124,48 @@ function registryNames(view: ManagementView, refer: MeshUrl | null): object {
   const registries = [...view.config().registries.values()].filter(({ id }) => named?.includes(id) ?? true);
   // The address belongs to the identity: two registries with a list of addresses must not collapse into one.
   return sorted(
-    registries.map(({ url }) => [
+    registries.map(({ id, url }) => [
       redactText(`${url.identity}&address=${url.text('address')}`),
-      { name: url.protocol },
+      (refer !== null && commands?.infoOf(id, url.protocol, refer.group)) || { name: url.protocol },
     ]),
+  );
+}
+
+interface CommandTable {
+  /** Null for a registry that holds no commands. */
+  infoOf(registryId: string, protocol: string, group: string): object | null;
+}
+
+/** As the peers show a registry that is wrapped for commands. */
+function commandTable(view: ManagementView): CommandTable {
+  const ofGroups = new Map<string, CommandReport>();
+  let ofAgent: CommandReport | null = null;
+  for (const report of view.commands()) {
+    if (report.scope.kind === 'agent') ofAgent = report;
+    else ofGroups.set(`${report.registry}\n${report.scope.group}`, report);
+  }
+  const agentCommand = cutText(ofAgent?.text ?? '', COMMAND_CHARS_MAX);
+  return {
+    infoOf(registryId, protocol, group) {
+      const report = ofGroups.get(`${registryId}\n${group}`);
+      if (report === undefined) return null;
+      return {
+        agentCommand,
+        commandHistory: historyOf([...report.history, ...(ofAgent?.history ?? [])]),
+        name: `commandWrapper:${protocol}`,
+        notifyHistory: {},
+        serviceCommand: cutText(report.text ?? '', COMMAND_CHARS_MAX),
+        weight: {},
+      };
+    },
+  };
+}
+
+/** The last ten of both, the oldest first. */
+function historyOf(history: CommandReport['history']): object {
+  const last = [...history].sort((one, other) => one.atMs - other.atMs).slice(-HISTORY_MAX);
+  return sorted(
+    last.map(({ atMs, text }, index) => [`${index}:${atMs}`, cutText(text ?? '', OLD_COMMAND_CHARS_MAX)]),
   );
 }
 
