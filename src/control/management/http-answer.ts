@@ -6,7 +6,8 @@ export function sendAnswer(reply: FastifyReply, answer: Answer): FastifyReply {
   reply.code(answer.status);
   if (answer.headers !== undefined) reply.headers(answer.headers);
   if (answer.contentType === null) return reply.send();
-  return reply.header('content-type', answer.contentType).send(answer.body);
+  // As bytes: nothing is added to the type.
+  return reply.header('content-type', answer.contentType).send(Buffer.from(answer.body, 'utf8'));
 }
 
 export function pathOf(request: FastifyRequest): string {

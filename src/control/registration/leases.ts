@@ -48,6 +48,11 @@ export class LeaseClock {
     return { kind: 'ttl', seconds, endsAtMs: this.nowMs() + seconds * 1000 };
   }
 
+  /** What was before is no pause. */
+  begin(): void {
+    this.#lastTickMs = this.#deps.clock.nowMs();
+  }
+
   tick(): void {
     const nowMs = this.#deps.clock.nowMs();
     const pausedMs = nowMs - this.#lastTickMs;

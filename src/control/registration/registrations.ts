@@ -81,6 +81,7 @@ export class DynamicRegistrations implements Registrations {
 
   /** Begins to work; what was asked for before has waited. With `recover`, what is saved comes first. */
   async open(recover: boolean): Promise<void> {
+    this.#leases.begin();
     if (recover) await this.#recover();
     this.#isOpen = true;
     this.#work();
@@ -94,18 +95,16 @@ export class DynamicRegistrations implements Registrations {
   }
 
   /** About once a second: ends what has no lease any more. */
-  tick(): void {
+  async tick(): Promise<void> {
     this.#leases.tick();
     if (!this.#isOpen || this.#isClosed || this.#isTicking) return;
     this.#isTicking = true;
-    background('registration-leases', this.#deps.logger, async () => {
-      try {
-        await this.#endLeases();
-        if (this.#isUnsaved && !this.#isWorking) await this.#save();
-      } finally {
-        this.#isTicking = false;
-      }
-    });
+    try {
+      await this.#endLeases();
+      if (this.#isUnsaved && !this.#isWorking) await this.#save();
+    } finally {
+      this.#isTicking = false;
+    }
   }
 
   list(): readonly Registration[] {
