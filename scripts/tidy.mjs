@@ -16,7 +16,7 @@ const BASIC = ['base', 'core'];
 const PATH_PARTS = ['data/transport', 'data/route', 'data/filter', 'data/cluster', 'data/export'];
 const DATA_ENDS = ['data/endpoint', 'data/provider', 'data/server'];
 const DATA = [...PATH_PARTS, 'data/http-client', ...DATA_ENDS];
-const CONTROL = ['config', 'registry', 'registration', 'discovery', 'state', 'command', 'management'].map(
+const CONTROL = ['bridge', 'config', 'registry', 'registration', 'discovery', 'state', 'command', 'management'].map(
   (name) => `control/${name}`,
 );
 

@@ -26,7 +26,13 @@ export interface Registry {
   /** Watches the command text of a scope. Told by the same rules as `subscribe`. */
   subscribeCommand(scope: CommandScope, listener: CommandListener): Subscription;
 
-  /** Wants a node to be listed, as serving or as not (yet) serving. Idempotent; the last word counts. */
+  /** The services of which something is, or was, listed. Rejects with the cause, for an operator. Absent where the registry cannot tell. */
+  readonly listServices?: () => Promise<readonly ServiceName[]>;
+
+  /**
+   * Wants a node to be listed, as serving or as not (yet) serving. Idempotent; the last word counts. A copy (`isCopy`) gives way to what
+   * another process lists at its address, for as long as that stands.
+   */
   announce(node: MeshUrl, availability: Availability): void;
 
   /** Wants a node to be gone. Idempotent. */
@@ -42,6 +48,18 @@ export interface Registry {
 }
 
 export type Availability = 'available' | 'unavailable';
+
+export interface ServiceName {
+  readonly group: string;
+  readonly path: string;
+}
+
+/** Parameter of a node that a bridge has copied from another registry; its value names that one. */
+export const COPY_MARK = 'bridgedFrom';
+
+export function isCopy(node: MeshUrl): boolean {
+  return node.text(COPY_MARK) !== '';
+}
 
 export interface NodeListener {
   onNodes(nodes: readonly MeshUrl[]): void;

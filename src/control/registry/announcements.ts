@@ -12,6 +12,7 @@ import {
   type Availability,
   background,
   type Clock,
+  isCopy,
   type Logger,
   type MeshUrl,
   messageOf,
@@ -44,6 +45,8 @@ interface Announcement {
   stamp: string;
   /** Another live process wrote the file after us. */
   isTakenOver: boolean;
+  /** The process that wrote what stands there ended without a word. */
+  isOwnerGone: boolean;
 }
 
 export class Announcements {
@@ -91,6 +94,7 @@ export class Announcements {
         seen: 'absent',
         stamp: '',
         isTakenOver: false,
+        isOwnerGone: false,
       });
     } else {
       if (before.desired === desired && before.node.toText() === node.toText()) return;
@@ -196,12 +200,23 @@ export class Announcements {
   async #write(file: string, announcement: Announcement, desired: Availability): Promise<void> {
     const { root, self, clock } = this.#deps;
     const { node } = announcement;
+    if (isCopy(node) && (await this.#givesWay(file, announcement))) return;
     const text = toNodeFileText(node, desired, self, clock.wallMs());
     await makeDirectory(serviceDirectory(root, node.group, node.path));
     await writeAtomically(file, text);
     announcement.stamp = await fileStamp(file);
     announcement.seen = desired;
     announcement.isTakenOver = false;
+  }
+
+  /** A copy does not take the place of the node itself; whether that one's process still lives is seen by the sweep. */
+  async #givesWay(file: string, announcement: Announcement): Promise<boolean> {
+    const there = await readNode(file);
+    if (there === null || isCopy(there.node)) return false;
+    if (there.owner !== null && announcement.isOwnerGone) return false;
+    announcement.seen = there.availability;
+    announcement.isTakenOver = true;
+    return true;
   }
 
   async #remove(file: string): Promise<void> {
@@ -224,10 +239,14 @@ export class Announcements {
       announcement.isTakenOver = false;
       return;
     }
-    if (!isOurs && there?.owner && (await isAlive(there.owner))) {
+    announcement.isOwnerGone = there?.owner ? !(await isAlive(there.owner)) : false;
+    const isCopyInOurPlace = there !== null && isCopy(there.node) && !isCopy(announcement.node);
+    const isByHandBesideCopy = there !== null && there.owner === null && isCopy(announcement.node);
+    const isTheirs = there?.owner ? !announcement.isOwnerGone && !isCopyInOurPlace : isByHandBesideCopy;
+    if (!isOurs && isTheirs) {
       if (!announcement.isTakenOver) {
         logger.warn(
-          { file, pid: there.owner.pid },
+          { file, pid: there?.owner?.pid },
           'another process has taken over a node that is announced here',
         );
       }

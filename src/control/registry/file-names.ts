@@ -23,6 +23,17 @@ export function toFileName(name: string): string {
   return `${escaped.slice(0, KEPT_CHARACTERS)}%.${createHash('sha256').update(name).digest('hex').slice(0, 32)}`;
 }
 
+/** The name that `toFileName` made the file's of; null when that cannot be told, as of a name that was cut. */
+export function fromFileName(file: string): string | null {
+  if (file === '%') return '';
+  try {
+    const name = decodeURIComponent(file);
+    return toFileName(name) === file ? name : null;
+  } catch {
+    return null; // nothing that `toFileName` gives
+  }
+}
+
 function percentEscaped(bytes: Uint8Array): string {
   let out = '';
   for (const byte of bytes) out += `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;

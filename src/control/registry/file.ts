@@ -18,6 +18,7 @@ import {
   type NodeListener,
   type Registry,
   type RegistryReport,
+  type ServiceName,
   type Subscription,
 } from '../../core/index.js';
 import { Announcements } from './announcements.js';
@@ -26,6 +27,7 @@ import { commandFile, FileCommandWatch } from './file-command.js';
 import { serviceDirectory } from './node-file.js';
 import { ownIdentity, type ProcessIdentity, rememberedLiveness } from './process-identity.js';
 import { ServiceWatch } from './service-watch.js';
+import { servicesIn } from './services-in.js';
 
 /** A dead process disappears, and a lost event is made good, within this and the time of one sweep. */
 const SWEEP_MS = 1000;
@@ -132,6 +134,11 @@ class FileRegistry implements Registry {
 
   withdraw(node: MeshUrl): void {
     this.#announcements.want(node, null);
+  }
+
+  /** Those with a directory. Rejects when the first level cannot be read. */
+  async listServices(): Promise<readonly ServiceName[]> {
+    return await servicesIn(this.#directory);
   }
 
   settled(withinMs: number): Promise<boolean> {

@@ -218,6 +218,20 @@ export class ConsulApi {
     return checks;
   }
 
+  /** Names of the catalog, each with the tags of all its entries. */
+  async catalog(): Promise<ReadonlyMap<string, readonly string[]>> {
+    const { datacenter } = this.#options;
+    const where = datacenter === '' ? {} : { dc: datacenter };
+    const { body } = await this.#ask(NODES_BYTES_MAX, ({ catalog }, common) =>
+      catalog.service.list({ ...where, ...common }),
+    );
+    const parsed = parseFields(body);
+    if (parsed === null) throw new ConsulError('answer', 'the catalog makes no sense');
+    return new Map(
+      Object.entries(parsed).map(([name, tags]) => [name, Array.isArray(tags) ? tags.map(String) : []]),
+    );
+  }
+
   /** The passing nodes of a group; held back by the agent until they change, when an index is given. */
   async nodes(query: NodesQuery, signal: AbortSignal): Promise<NodesAnswer> {
     const { serviceName, index, waitMs, isStale } = query;

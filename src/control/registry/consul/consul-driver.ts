@@ -17,6 +17,7 @@ import type {
   Logger,
   MeshUrl,
   Random,
+  ServiceName,
 } from '../../../core/index.js';
 import type {
   CommandSource,
@@ -28,9 +29,10 @@ import type {
 import { ConsulApi, KEY_QUERIES_AT_ONCE, QUERIES_AT_ONCE, type ServerAddress } from './consul-api.js';
 import { ConsulLink } from './consul-link.js';
 import { GroupWatch } from './group-watch.js';
+import { readJsonList } from './json-list.js';
 import { KeptServices } from './kept-services.js';
 import { KeyWatch } from './key-watch.js';
-import { commandKeyOf } from './layout.js';
+import { commandKeyOf, groupOfName, nodeOf, servicesOfTags, toHealthEntry } from './layout.js';
 
 export interface ConsulOptions {
   /** Agents, in the order of preference. */
@@ -71,6 +73,8 @@ const TURN_WAIT_MS = 2_000;
 
 export class ConsulDriver implements RegistryDriver {
   readonly address: string;
+  /** One list answers for all. */
+  readonly looksMax = Number.POSITIVE_INFINITY;
   readonly commands: CommandSource = {
     placeOf: commandKeyOf,
     watch: (scope, listener) => this.#watchCommand(scope, listener),
@@ -82,6 +86,7 @@ export class ConsulDriver implements RegistryDriver {
   readonly #kept: KeptServices;
   readonly #groups = new Map<string, GroupWatch>();
   readonly #keys = new Set<KeyWatch>();
+  readonly #end = new AbortController();
   #events: DriverEvents | null = null;
 
   constructor(options: ConsulOptions, deps: ConsulDriverDeps) {
@@ -148,12 +153,39 @@ export class ConsulDriver implements RegistryDriver {
     return watch.add(refer, events);
   }
 
+  async listServices(): Promise<readonly ServiceName[]> {
+    const found: ServiceName[] = [];
+    const catalog = await this.#link.ask((api) => api.catalog());
+    for (const [name, tags] of catalog) {
+      const group = groupOfName(name);
+      if (group === null) continue;
+      found.push(...(servicesOfTags(group, tags) ?? (await this.#servicesOfGroup(name, group))));
+    }
+    return found;
+  }
+
   async close(): Promise<void> {
+    this.#end.abort();
     this.#link.close();
     this.#kept.close();
     for (const watch of this.#groups.values()) watch.close();
     for (const watch of [...this.#keys]) watch.close();
     for (const api of this.#apis) api.close();
+  }
+
+  /** From the ids, where no tag tells. */
+  async #servicesOfGroup(serviceName: string, group: string): Promise<readonly ServiceName[]> {
+    const query = { serviceName, index: 0, waitMs: 0, isStale: false };
+    const { body } = await this.#link.ask((api) => api.nodes(query, this.#end.signal));
+    const paths = new Set<string>();
+    await readJsonList(body, (element) => {
+      try {
+        paths.add(nodeOf(toHealthEntry(element), group).path);
+      } catch {
+        // left out; whoever watches the group is told
+      }
+    });
+    return [...paths].map((path) => ({ group, path }));
   }
 
   #onUp(isFresh: boolean): void {

@@ -11,6 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import {
   background,
   type Clock,
+  isCopy,
   type Logger,
   type MeshUrl,
   messageOf,
@@ -246,7 +247,12 @@ class GroupReading {
     const nodes = this.#services.get(node.path);
     if (nodes === undefined) return;
     // One that moved to another Consul agent is listed by both for a while.
-    if (nodes.has(node.identity)) return;
+    const before = nodes.get(node.identity);
+    if (before !== undefined) {
+      // A copy stands only for a node that is not there itself.
+      if (isCopy(before) && !isCopy(node)) nodes.set(node.identity, node);
+      return;
+    }
     if (nodes.size < NODES_MAX) nodes.set(node.identity, node);
     else this.#onOdd(`more than ${NODES_MAX} nodes of ${node.path}`);
   }

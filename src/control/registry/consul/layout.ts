@@ -2,7 +2,7 @@
  * How a node stands in Consul: as Motan Java writes it (spec agent 6.6), so that each finds the other's.
  *
  *   name   motanrpc_<group>, for an agent itself motanagent_<application>
- *   id     <host>:<port>-<path>@<protocol>:<group>
+ *   id     <host>:<port>-<path>@<protocol>:<group>, for a copy ~c<its mark> behind it
  *   tags   protocol_<protocol>
  *          URL_<the url in Java's form, escaped as a whole>
  *
@@ -14,7 +14,14 @@
  * Java's id ends behind the path, so one process that serves a path in two groups on one port has one entry for both. Java reads an id
  * only where the tag with the url is missing, and then takes what follows the first `-`; ours always have the tag.
  */
-import { AgentError, type CommandScope, MeshUrl } from '../../../core/index.js';
+import {
+  AgentError,
+  COPY_MARK,
+  type CommandScope,
+  isCopy,
+  MeshUrl,
+  type ServiceName,
+} from '../../../core/index.js';
 
 const SERVICE_PREFIX = 'motanrpc_';
 const AGENT_PREFIX = 'motanagent_';
@@ -46,7 +53,9 @@ export function commandKeyOf(scope: CommandScope): string {
 export function idOf(node: MeshUrl): string {
   // The last @ is the one before the protocol, because the group has none: so no two nodes share an id.
   const group = node.group.replaceAll('~', '~0').replaceAll('@', '~1');
-  return `${node.address}-${node.path}@${node.protocol}:${group}`;
+  // A copy stands beside the entry of the node itself, so that neither is taken for the other.
+  const copy = isCopy(node) ? `~c${node.text(COPY_MARK)}` : '';
+  return `${node.address}-${node.path}@${node.protocol}:${group}${copy}`;
 }
 
 export function checkIdOf(id: string): string {
@@ -92,6 +101,26 @@ export function nodeOf(entry: HealthEntry, group: string): MeshUrl {
   if (!node.host.startsWith('unix://') && (node.port < 1 || node.port > 65_535)) throw new Error('no port');
   if (node.path === '') throw new Error('no service');
   return node;
+}
+
+/** The group of a name in the catalog; null for what is no service of Motan. */
+export function groupOfName(name: string): string | null {
+  return name.startsWith(SERVICE_PREFIX) ? name.slice(SERVICE_PREFIX.length) : null;
+}
+
+/** The services of a group that the tags of all its entries name; null when some entry may have none. */
+export function servicesOfTags(group: string, tags: readonly string[]): readonly ServiceName[] | null {
+  const urlTags = tags.filter((tag) => tag.startsWith(URL_TAG));
+  if (urlTags.length === 0) return null;
+  const paths = new Set<string>();
+  for (const tag of urlTags) {
+    try {
+      paths.add(nodeOfTag(tag).path);
+    } catch {
+      // left out; whoever watches the group is told
+    }
+  }
+  return [...paths].map((path) => ({ group, path }));
 }
 
 /** For people: which entry, without what would break a line of a log. */

@@ -10,7 +10,14 @@
  *
  * What is in braces decides the slot in a cluster: all of one service is in one, so that it can be changed and read at once.
  */
-import { AgentError, type Availability, type CommandScope, type MeshUrl } from '../../../core/index.js';
+import {
+  AgentError,
+  type Availability,
+  type CommandScope,
+  isCopy,
+  type MeshUrl,
+  type ServiceName,
+} from '../../../core/index.js';
 import { parseExactUrl, toExactUrl } from '../exact-url.js';
 
 /** More than any url; a value may hold half a gigabyte. */
@@ -38,6 +45,23 @@ export class ServicePlace {
 
   nodeKey(name: string): string {
     return this.#nodePrefix + name;
+  }
+}
+
+/** Matches the `nodesKey` of every service. */
+export function nodesKeyPattern(prefix: string): string {
+  return `${prefix}:{*}:nodes`;
+}
+
+/** The service whose `nodesKey` it is; null for a key of something else. */
+export function serviceOfNodesKey(prefix: string, key: string): ServiceName | null {
+  const tagged = key.slice(prefix.length + 1, -':nodes'.length);
+  const [, group, path] = /^\{([^/]*)\/([^/]*)\}$/.exec(tagged) ?? [];
+  if (group === undefined || path === undefined) return null;
+  try {
+    return { group: decodeURIComponent(group), path: decodeURIComponent(path) };
+  } catch {
+    return null; // not written by us
   }
 }
 
@@ -108,6 +132,15 @@ export function ownerOfText(text: string): string | null {
     return typeof owner === 'string' ? owner : null;
   } catch {
     return null; // no entry: nobody keeps it alive
+  }
+}
+
+/** Whether what stands there is the copy of a node of another registry. What makes no sense is not. */
+export function isCopyText(text: string): boolean {
+  try {
+    return isCopy(parseExactUrl(fieldsOf(text).url));
+  } catch {
+    return false; // no entry: somebody's own
   }
 }
 

@@ -13,12 +13,13 @@ import {
   type Availability,
   background,
   type Clock,
+  isCopy,
   type Logger,
   type MeshUrl,
   messageOf,
   type Random,
 } from '../../../core/index.js';
-import { nameOf, ownerOfText, ServicePlace, textOfEntry, VALUE_BYTES_MAX } from './layout.js';
+import { isCopyText, nameOf, ownerOfText, ServicePlace, textOfEntry, VALUE_BYTES_MAX } from './layout.js';
 import type { RedisAnswer, RedisClient, RedisCommand } from './redis-client.js';
 
 /** The set of names outlives every lease, and is gone some time after the last one. */
@@ -64,13 +65,18 @@ export class Leases {
     const { client, owner } = this.#deps;
     const lease = this.#leaseOf(node, availability);
     const known = this.#leases.get(node.identity);
-    if (known !== undefined && this.#isOthers(await this.#textAt(known.key))) {
+    const there = known !== undefined || isCopy(node) ? await this.#textAt(lease.key) : null;
+    // What a predecessor left is taken over, but by no copy the node itself.
+    const mayTakeOver = known === undefined && isCopyText(String(there));
+    if (this.#isOthers(there, node) && !mayTakeOver) {
       lease.isTheirs = true;
       this.#leases.set(node.identity, lease);
       return;
     }
+    // The node itself may come meanwhile; the next renewal sees it.
+    const ifFree = isCopy(node) && there === '' ? ['NX'] : [];
     await client.transact([
-      ['set', lease.key, textOfEntry({ node, availability, owner }), 'PX', this.#deps.leaseMs],
+      ['set', lease.key, textOfEntry({ node, availability, owner }), 'PX', this.#deps.leaseMs, ...ifFree],
       ['sadd', lease.place.nodesKey, lease.name],
       ['expire', lease.place.nodesKey, NODES_S],
       ['publish', lease.place.channel, lease.name],
@@ -83,7 +89,7 @@ export class Leases {
     const { key, name, place } = this.#leaseOf(node, 'unavailable');
     // First, so that no renewal writes its name again.
     this.#leases.delete(node.identity);
-    if (!this.#isOthers(await this.#textAt(key))) {
+    if (!this.#isOthers(await this.#textAt(key), node)) {
       const [removed] = await client.transact([
         ['getrange', key, 0, VALUE_BYTES_MAX],
         ['del', key],
@@ -91,7 +97,7 @@ export class Leases {
         ['publish', place.channel, name],
       ]);
       // Taken by another process in between: theirs again, before they notice.
-      if (this.#isOthers(removed!)) {
+      if (this.#isOthers(removed!, node)) {
         await client.transact([
           ['set', key, removed as string, 'PX', leaseMs, 'NX'],
           ['sadd', place.nodesKey, name],
@@ -106,7 +112,7 @@ export class Leases {
     const lease = this.#leases.get(node.identity);
     if (lease === undefined) return 'absent';
     const text = await this.#textAt(lease.key);
-    if (this.#isOthers(text)) return null;
+    if (this.#isOthers(text, node)) return null;
     return text === lease.text ? lease.availability : 'absent';
   }
 
@@ -196,7 +202,7 @@ export class Leases {
   #onRenewed(lease: Lease, text: string | null): void {
     const { logger, onLost } = this.#deps;
     if (!this.#isCurrent(lease)) return;
-    if (this.#isOthers(text)) {
+    if (this.#isOthers(text, lease.node)) {
       if (!lease.isTheirs)
         logger.info(
           { node: lease.node.identity },
@@ -226,10 +232,12 @@ export class Leases {
     return text!;
   }
 
-  #isOthers(text: RedisAnswer | null): boolean {
+  /** A copy gives way to everybody, and everybody goes before a copy. */
+  #isOthers(text: RedisAnswer | null, node: MeshUrl): boolean {
     if (typeof text !== 'string' || text === '') return false;
     const owner = ownerOfText(text);
-    return owner !== null && owner !== this.#deps.owner;
+    if (owner === this.#deps.owner) return false;
+    return isCopy(node) || (owner !== null && !isCopyText(text));
   }
 }
 

@@ -27,6 +27,9 @@ interface WaitingBatch {
 const NOT_CONNECTED = 'the server is not connected';
 /** A turn of the event loop must not take long. */
 const COMMANDS_AT_ONCE = 500;
+/** Looked at by one command, which takes a server less than a millisecond. */
+const KEYS_A_ROUND = 1_000;
+const SCAN_ROUNDS_MAX = 5_000;
 
 export class RedisClient {
   /** Whether a batch may only be about one service. */
@@ -88,6 +91,30 @@ export class RedisClient {
     const answers = answersOf(results);
     for (const answer of answers) if (answer instanceof Error) throw answer;
     return answers;
+  }
+
+  /** The keys that match, of all servers, some of them perhaps twice. Looks at all keys that there are. */
+  async keys(pattern: string): Promise<string[]> {
+    const client = this.#connected();
+    const servers = client.isCluster ? (client as Cluster).nodes('master') : [client as Redis];
+    const found: string[] = [];
+    let rounds = 0;
+    for (const server of servers) {
+      let cursor = '0';
+      do {
+        rounds += 1;
+        if (rounds > SCAN_ROUNDS_MAX)
+          throw new Error(`over ${SCAN_ROUNDS_MAX * KEYS_A_ROUND} keys are too many to look for ${pattern}`);
+        let keys: string[];
+        try {
+          [cursor, keys] = await server.scan(cursor, 'MATCH', pattern, 'COUNT', KEYS_A_ROUND);
+        } catch (error) {
+          throw new Error(plainCause(error));
+        }
+        found.push(...keys);
+      } while (cursor !== '0');
+    }
+    return found;
   }
 
   close(): void {

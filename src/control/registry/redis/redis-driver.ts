@@ -11,6 +11,7 @@ import type {
   Logger,
   MeshUrl,
   Random,
+  ServiceName,
 } from '../../../core/index.js';
 import type {
   CommandSource,
@@ -21,7 +22,7 @@ import type {
 } from '../server/driver.js';
 import { ReadGate } from '../server/read-gate.js';
 import { CommandWatch } from './command-watch.js';
-import { CommandPlace, ServicePlace } from './layout.js';
+import { CommandPlace, nodesKeyPattern, ServicePlace, serviceOfNodesKey } from './layout.js';
 import { Leases } from './leases.js';
 import type { RedisSettings } from './make-client.js';
 import { NodesWatch } from './nodes-watch.js';
@@ -119,6 +120,16 @@ export class RedisDriver implements RegistryDriver {
     this.#watches.add(watch);
     if (this.#client.isUp) watch.onUp();
     return watch;
+  }
+
+  async listServices(): Promise<readonly ServiceName[]> {
+    const { keyPrefix } = this.#options;
+    const services: ServiceName[] = [];
+    for (const key of new Set(await this.#client.keys(nodesKeyPattern(keyPrefix)))) {
+      const service = serviceOfNodesKey(keyPrefix, key);
+      if (service !== null) services.push(service);
+    }
+    return services;
   }
 
   async close(): Promise<void> {

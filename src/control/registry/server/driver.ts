@@ -4,7 +4,13 @@
  *
  *   down --onUp--> up --onDown--> down      `isFresh` of onUp: what was announced before is gone with the old session
  */
-import type { Availability, CommandListener, CommandScope, MeshUrl } from '../../../core/index.js';
+import type {
+  Availability,
+  CommandListener,
+  CommandScope,
+  MeshUrl,
+  ServiceName,
+} from '../../../core/index.js';
 
 export interface DriverEvents {
   /** The server answers. Said at most once until `onDown`. */
@@ -43,14 +49,21 @@ export interface RegistryDriver {
   readonly address: string;
   /** Begins to connect, and goes on until `close`. Called once. */
   start(events: DriverEvents): void;
-  /** Lists the node with this availability, whatever was there. Rejects with the cause. */
+  /**
+   * Lists the node with this availability, whatever was there. Rejects with the cause. A copy is left out while another process lists a node
+   * at its address that is none, and is never taken for it by `remove` and `look`.
+   */
   put(node: MeshUrl, availability: Availability): Promise<void>;
   /** Takes the node out; fine when it is not there. */
   remove(node: MeshUrl): Promise<void>;
   /** What is listed of this node by this process now. Null when the server cannot be asked so: then nothing is compared. */
   look(node: MeshUrl): Promise<Availability | 'absent' | null>;
+  /** How many nodes are looked at in one round; by default as many as may each cost a question. */
+  readonly looksMax?: number;
   /** Watches the nodes that serve `refer`. Called while up or down; answers come when there are some. */
   watch(refer: MeshUrl, events: WatchEvents): DriverWatch;
+  /** The services of which something is listed, once. Absent where the server cannot tell. */
+  listServices?(): Promise<readonly ServiceName[]>;
   /** Ends everything at once; what is listed and can only be kept alive by this process goes with it. */
   close(): Promise<void>;
 }

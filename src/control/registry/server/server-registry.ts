@@ -13,6 +13,7 @@ import type {
   Random,
   Registry,
   RegistryReport,
+  ServiceName,
   Subscription,
 } from '../../../core/index.js';
 import { AnnouncementLoop } from './announcement-loop.js';
@@ -44,6 +45,7 @@ interface Watched {
 export class ServerRegistry implements Registry {
   readonly id: string;
   readonly protocol: string;
+  readonly listServices?: () => Promise<readonly ServiceName[]>;
   readonly #driver: RegistryDriver;
   readonly #deps: ServerRegistryDeps;
   readonly #loop: AnnouncementLoop;
@@ -58,6 +60,7 @@ export class ServerRegistry implements Registry {
     this.id = id;
     this.protocol = protocol;
     this.#driver = driver;
+    if (driver.listServices !== undefined) this.listServices = () => driver.listServices!();
     this.#deps = { ...deps, logger: deps.logger.child({ registry: id }) };
     this.#loop = new AnnouncementLoop({
       driver,

@@ -32,7 +32,7 @@ export class ZooKeeperClient {
   }
 
   /** Names of the children; null when there is no such node. */
-  children(path: string, watch: WatchWish): Promise<string[] | null> {
+  children(path: string, watch?: WatchWish): Promise<string[] | null> {
     return orNull(this.#ask(path, OP.getChildren, (reader) => reader.texts(), watch));
   }
 
@@ -51,8 +51,15 @@ export class ZooKeeperClient {
     return orNull(this.#ask(path, OP.exists, readStat, watch));
   }
 
-  /** Makes sure that exactly `created` stands there in the name of our session, and nothing at `removed`: all at once, so that nobody sees neither. */
-  async place(created: CreateStep, removed: string | null): Promise<void> {
+  /**
+   * Makes sure that exactly `created` stands there in the name of our session, and nothing at `removed`: all at once, so that nobody sees
+   * neither. False, and nothing is done, where `mayReplace` wants what another session has there to stay.
+   */
+  async place(
+    created: CreateStep,
+    removed: string | null,
+    mayReplace: (theirs: Buffer) => boolean = () => true,
+  ): Promise<boolean> {
     for (let tries = 0; tries < TRIES_MAX; tries += 1) {
       const [own, other] = await Promise.all([
         this.content(created.path),
@@ -60,12 +67,13 @@ export class ZooKeeperClient {
       ]);
       const isOurs =
         own?.stat.ephemeralOwner === this.#session.id && own.data.toString('utf8') === created.data;
-      if (isOurs && other === null) return;
+      if (isOurs && other === null) return true;
+      if (own !== null && own.stat.ephemeralOwner !== this.#session.id && !mayReplace(own.data)) return false;
       const deleted: string[] = [];
       if (removed !== null && other !== null) deleted.push(removed);
       if (own !== null) deleted.push(created.path);
       const failure = await this.#replace(deleted, created);
-      if (failure === null) return;
+      if (failure === null) return true;
       const isParentMissing = failure.code === CODE.noNode && failure.index === deleted.length;
       if (isParentMissing) await this.#ensure(parentOf(created.path));
       else if (failure.code !== CODE.noNode && failure.code !== CODE.nodeExists)
@@ -74,12 +82,15 @@ export class ZooKeeperClient {
     throw new Error(`${created.path}: somebody else changes it all the time`);
   }
 
-  /** Takes out what is ours or nobody's. What another session keeps alive belongs to another process, which took our place. */
-  async remove(path: string): Promise<void> {
+  /**
+   * Takes out what is ours or, unless told otherwise, nobody's. What another session keeps alive belongs to another process, which took our
+   * place.
+   */
+  async remove(path: string, isNobodysOurs = true): Promise<void> {
     const stat = await this.stat(path);
     if (stat === null) return;
     const { ephemeralOwner } = stat;
-    if (ephemeralOwner !== 0n && ephemeralOwner !== this.#session.id) return;
+    if (ephemeralOwner !== this.#session.id && !(ephemeralOwner === 0n && isNobodysOurs)) return;
     await orNull(this.#session.request(path, OP.delete, (writer) => writeDelete(writer, path), nothing));
   }
 

@@ -6,7 +6,7 @@
  *                        ac ed 00 05 7c <length 8> text          the same, over 65,535 bytes
  *   nothing              the name of the node is host:port
  */
-import { MeshUrl } from '../../../core/index.js';
+import { isCopy, MeshUrl } from '../../../core/index.js';
 
 const JAVA_STREAM = 0xaced;
 const SHORT_TEXT = 0x74;
@@ -37,6 +37,15 @@ export function nodeOfChild(name: string, data: Buffer, refer: MeshUrl): MeshUrl
   if (!isUnix && (node.port < 1 || node.port > 65_535))
     throw new Error(`no port in ${printable(text || name)}`);
   return node;
+}
+
+/** What makes no sense is somebody's own, as is what only its name tells. */
+export function isCopyData(data: Buffer): boolean {
+  try {
+    return isCopy(MeshUrl.parse(textOfData(data)));
+  } catch {
+    return false; // no url: not ours to judge
+  }
 }
 
 function nodeOfName(name: string, refer: MeshUrl): MeshUrl {

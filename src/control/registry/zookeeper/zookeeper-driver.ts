@@ -10,10 +10,12 @@ import {
   type Clock,
   type CommandListener,
   type CommandScope,
+  isCopy,
   type Logger,
   type MeshUrl,
   messageOf,
   type Random,
+  type ServiceName,
 } from '../../../core/index.js';
 import type {
   CommandSource,
@@ -26,9 +28,10 @@ import { ReadGate } from '../server/read-gate.js';
 import { ZooKeeperClient } from './client.js';
 import { CommandWatch } from './command-watch.js';
 import type { ServerAddress } from './connection.js';
-import { agentPath, commandPath, isAgent, nodePath, rolePath } from './node-paths.js';
+import { isCopyData } from './node-data.js';
+import { agentPath, commandPath, isAgent, nodePath, type Role, rolePath } from './node-paths.js';
 import { NodesWatch } from './nodes-watch.js';
-import { Session } from './session.js';
+import { Session, type WatchWish } from './session.js';
 
 /** Lists and nodes that are read at the same time, of all services. */
 const READS_AT_ONCE = 64;
@@ -50,11 +53,26 @@ export interface ZooKeeperDriverDeps {
   readonly localIp: string;
 }
 
+/** What a service has below it. */
+const ROLES: ReadonlySet<string> = new Set(['server', 'unavailableServer', 'client'] satisfies Role[]);
+/** Below `/motan`; more is not looked into. */
+const SERVICE_LEVELS_MAX = 8;
+
 /** A watched service, and the node that says that we watch it. */
 interface Watched {
   readonly watch: NodesWatch;
   /** Null when it has none. */
   readonly client: MeshUrl | null;
+}
+
+/** A watch on a node of ours. */
+interface Guard {
+  node: MeshUrl;
+  /** False once it has fired; it fires once. */
+  isSet: boolean;
+  /** It is being put: what happens to it is our own doing. */
+  isPutting: boolean;
+  readonly watch: WatchWish;
 }
 
 export class ZooKeeperDriver implements RegistryDriver {
@@ -72,6 +90,10 @@ export class ZooKeeperDriver implements RegistryDriver {
   readonly #commandWatches = new Set<CommandWatch>();
   /** What was last put of agents: their nodes do not say it. */
   readonly #agents = new Map<string, Availability>();
+  /** Of what we have listed, by path: tells when somebody else removes it. */
+  readonly #guards = new Map<string, Guard>();
+  /** Paths of services that were found: their parents stay, so they are not read again and again. */
+  readonly #knownServices = new Set<string>();
   #events: DriverEvents | null = null;
 
   constructor(options: ZooKeeperOptions, deps: ZooKeeperDriverDeps) {
@@ -92,24 +114,26 @@ export class ZooKeeperDriver implements RegistryDriver {
   }
 
   async put(node: MeshUrl, availability: Availability): Promise<void> {
-    const data = node.toText();
     if (isAgent(node)) {
-      await this.#client.place({ path: agentPath(this.#chroot, node), data, isEphemeral: true }, null);
+      await this.#place(node, agentPath(this.#chroot, node), null);
       this.#agents.set(node.identity, availability);
       return;
     }
     const [server, unavailable] = this.#pathsOf(node);
-    const isAvailable = availability === 'available';
-    const path = isAvailable ? server : unavailable;
-    await this.#client.place({ path, data, isEphemeral: true }, isAvailable ? unavailable : server);
+    if (isCopy(node)) await this.#placeCopy(node, server, unavailable);
+    else if (availability === 'available') await this.#place(node, server, unavailable);
+    else await this.#place(node, unavailable, server);
   }
 
   async remove(node: MeshUrl): Promise<void> {
+    for (const path of isAgent(node) ? [agentPath(this.#chroot, node)] : this.#pathsOf(node))
+      this.#unguard(path);
     if (isAgent(node)) {
       await this.#client.remove(agentPath(this.#chroot, node));
       this.#agents.delete(node.identity);
     } else {
-      await Promise.all(this.#pathsOf(node).map((path) => this.#client.remove(path)));
+      const isNobodysOurs = !isCopy(node);
+      await Promise.all(this.#pathsOf(node).map((path) => this.#client.remove(path, isNobodysOurs)));
     }
   }
 
@@ -119,6 +143,7 @@ export class ZooKeeperDriver implements RegistryDriver {
       const stat = await this.#client.stat(agentPath(this.#chroot, node));
       return stat === null ? 'absent' : (this.#agents.get(node.identity) ?? null);
     }
+    if (isCopy(node)) return await this.#lookAtCopy(node);
     const [server, unavailable] = await Promise.all(
       this.#pathsOf(node).map((path) => this.#client.stat(path)),
     );
@@ -149,11 +174,121 @@ export class ZooKeeperDriver implements RegistryDriver {
     return watched.watch;
   }
 
+  /** All below `/motan` that has nodes of services, or had some: their parents stay. */
+  async listServices(): Promise<readonly ServiceName[]> {
+    const services: ServiceName[] = [];
+    await this.#findServices(`${this.#chroot}/motan`, [], services);
+    return services;
+  }
+
   async close(): Promise<void> {
     await this.#session.close();
   }
 
+  /** Another process may list the address itself, under either role: then it stays so. */
+  async #placeCopy(node: MeshUrl, path: string, unavailable: string): Promise<void> {
+    if ((await this.#client.stat(unavailable)) === null) await this.#place(node, path, null, isCopyData);
+  }
+
+  /** Null while another process has the address. */
+  async #lookAtCopy(node: MeshUrl): Promise<Availability | 'absent' | null> {
+    const [server, unavailable] = this.#pathsOf(node);
+    const [content, other] = await Promise.all([
+      this.#client.content(server),
+      this.#client.stat(unavailable),
+    ]);
+    if (content === null) return other === null ? 'absent' : null;
+    if (content.stat.ephemeralOwner !== this.#session.id) return null;
+    return content.data.toString('utf8') === node.toText() ? 'available' : 'absent';
+  }
+
+  /** Groups and services may have slashes in their names; the first level is taken for the group. */
+  async #findServices(path: string, names: readonly string[], found: ServiceName[]): Promise<void> {
+    const service = { group: names[0] ?? '', path: names.slice(1).join('/') };
+    if (this.#knownServices.has(path)) {
+      found.push(service);
+      return;
+    }
+    const children = (await this.#gate.run(() => this.#client.children(path))) ?? [];
+    if (names.length > 1 && children.some((name) => ROLES.has(name))) {
+      found.push(service);
+      this.#knownServices.add(path);
+    } else if (names.length < SERVICE_LEVELS_MAX && !(names.length === 2 && names[0] === 'agent')) {
+      await Promise.all(
+        children.map((name) => this.#findServices(`${path}/${name}`, [...names, name], found)),
+      );
+    }
+  }
+
+  async #place(
+    node: MeshUrl,
+    path: string,
+    removed: string | null,
+    mayReplace?: (theirs: Buffer) => boolean,
+  ): Promise<void> {
+    if (removed !== null) this.#unguard(removed);
+    const guard = this.#guardOf(node, path);
+    guard.isPutting = true;
+    try {
+      const created = { path, data: node.toText(), isEphemeral: true };
+      if (!(await this.#client.place(created, removed, mayReplace))) {
+        this.#unguard(path);
+        return;
+      }
+    } finally {
+      guard.isPutting = false;
+    }
+    if (!(await this.#watchOver(guard))) throw new Error(`${path}: somebody removed it at once`);
+  }
+
+  #guardOf(node: MeshUrl, path: string): Guard {
+    const known = this.#guards.get(path);
+    if (known !== undefined) {
+      known.node = node;
+      return known;
+    }
+    const watch: WatchWish = { kind: 'data', path, onWatch: () => this.#onTouched(guard) };
+    const guard: Guard = { node, isSet: false, isPutting: false, watch };
+    this.#guards.set(path, guard);
+    return guard;
+  }
+
+  #unguard(path: string): void {
+    const guard = this.#guards.get(path);
+    if (guard === undefined) return;
+    this.#session.unwatch(guard.watch);
+    this.#guards.delete(path);
+  }
+
+  /** False when nobody lists it any more; whoever does may stay, as with looks. */
+  async #watchOver(guard: Guard): Promise<boolean> {
+    if (guard.isSet || this.#guards.get(guard.watch.path) !== guard) return true;
+    guard.isSet = true;
+    try {
+      const stat = await this.#client.stat(guard.watch.path, guard.watch);
+      if (stat === null) guard.isSet = false;
+      return stat !== null;
+    } catch (error) {
+      guard.isSet = false;
+      throw error;
+    }
+  }
+
+  #onTouched(guard: Guard): void {
+    guard.isSet = false;
+    if (guard.isPutting) return;
+    background('zookeeper-guard', this.#deps.logger, async () => {
+      try {
+        if (!(await this.#watchOver(guard))) this.#events?.onLost(guard.node);
+      } catch (error) {
+        // The next look sees it.
+        this.#deps.logger.debug({ error: messageOf(error) }, 'a node of ours could not be watched');
+      }
+    });
+  }
+
   #onUp(isFresh: boolean, areWatchesKept: boolean): void {
+    if (!areWatchesKept) for (const guard of this.#guards.values()) guard.isSet = false;
     this.#events?.onUp(isFresh);
     for (const watched of [...this.#watched]) {
       watched.watch.onUp(areWatchesKept);
