@@ -29,9 +29,11 @@ import {
 } from '../control/registry/index.js';
 import {
   type AgentConfig,
+  background,
   type Clock,
   type CommandReport,
   type DataPlane,
+  type DiscoveryReport,
   type LogControl,
   type Logger,
   type ManagementView,
@@ -134,6 +136,10 @@ export class Agent implements ManagementView {
       clock,
       logger,
       localIp: agent.localIp,
+      probe: {
+        isAvailable: (referId, endpointId) => this.#plane?.isAvailable(referId, endpointId) ?? null,
+        probe: (referId, endpointId) => this.#plane?.probe(referId, endpointId) ?? null,
+      },
     });
     this.#commandFiles = new CommandFiles({ directory: agent.snapshotDir, logger });
     this.#commands = new CommandDesk({
@@ -236,6 +242,16 @@ export class Agent implements ManagementView {
     return this.#commands.reports();
   }
 
+  discovery(): DiscoveryReport {
+    return this.#discovery.report();
+  }
+
+  acceptRegistries(group: string | null, service: string | null): ReadonlyMap<string, number> {
+    const accepted = this.#discovery.accept(group, service);
+    this.logger.info({ group, service, accepted: Object.fromEntries(accepted) }, 'registries are believed');
+    return accepted;
+  }
+
   lastPeriod(): readonly PeriodCount[] {
     return this.#period.last();
   }
@@ -244,6 +260,8 @@ export class Agent implements ManagementView {
     this.#metrics ??= createMetrics({
       report: () => this.report(),
       registries: () => this.registries(),
+      discovery: () => this.discovery(),
+      nowMs: () => this.#clock.wallMs(),
       problems: () => this.#config.problems,
       logs: () => this.logs.reports(),
       isServing: () => this.#isServing,
@@ -284,7 +302,7 @@ export class Agent implements ManagementView {
     this.#every(1000, () => {
       this.#mainLog.tick();
       this.#accessLog.tick();
-      this.registrations.tick();
+      background('registration-leases', logger, () => this.registrations.tick());
     });
     this.#every(this.#config.metrics.periodSeconds * 1000, () => this.#period.roll(plane.report().calls));
     await this.#startManagement();

@@ -70,10 +70,21 @@ export interface AgentSettings {
   /** Calls in flight in the whole process before new ones are shed: `processPoolSize`. */
   readonly callsMax: number;
   readonly initClusterTimeoutMs: number;
+  readonly hold: HoldSettings;
   readonly asyncInitConnection: boolean;
   /** Url of the agent itself, with every key of the `motan-agent` section as parameter. */
   readonly url: MeshUrl;
   readonly place: Place | null;
+}
+
+/** When a registry that loses nodes is not believed, and for how long. */
+export interface HoldSettings {
+  /** Nodes are held when more than this share goes at once; 0 believes every loss but that of the last nodes. */
+  readonly lossPercent: number;
+  /** Longest time that a held node stays though it answers; 0 has no end. */
+  readonly holdMs: number;
+  /** A held node without a sign of life for this long goes. */
+  readonly silenceMs: number;
 }
 
 /** Settings of the HTTP port. */

@@ -5,7 +5,18 @@
 import type { ListenerState, MeshState } from './mesh-state.js';
 import type { ProviderReport } from './provider.js';
 
-export interface DataPlane {
+/** What discovery asks about nodes in use. An endpoint is named by the id of its refer and its own. */
+export interface NodeProbe {
+  /** Whether calls would be sent there now; null when there is no such endpoint. */
+  isAvailable(referId: string, endpointId: string): boolean | null;
+  /**
+   * Asks the node for a sign of life, and tells the last one; null when there is no such endpoint. Cheap: to be called every second.
+   * A node that says that it does not have the service gives none.
+   */
+  probe(referId: string, endpointId: string): { readonly answeredMs: number | null } | null;
+}
+
+export interface DataPlane extends NodeProbe {
   /** Swaps to `state` at once. Endpoints that are no longer named drain and close; unchanged parts are untouched. */
   apply(state: MeshState): void;
   /**

@@ -20,6 +20,13 @@ export interface Endpoint {
    */
   readonly isLastResort: boolean;
   readonly inFlight: number;
+  /**
+   * Takes over other parameters of the same node, under the same refer, without touching its connections. False when that
+   * cannot be done: then nothing has changed.
+   */
+  update(cluster: ClusterState, endpoint: EndpointState): boolean;
+  /** As `NodeProbe.probe`: monotonic ms of the last sign of life. */
+  probe(): number | null;
   /** Starts one try. `observer` is told exactly once, possibly before this returns. */
   start(call: Call, observer: AttemptObserver): void;
   /**

@@ -5,6 +5,7 @@ export * from './call.js';
 export * from './clock.js';
 export * from './command.js';
 export * from './data-plane.js';
+export * from './discovery-report.js';
 export * from './endpoint.js';
 export * from './errors.js';
 export * from './failure.js';

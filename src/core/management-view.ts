@@ -5,6 +5,7 @@
 import type { AgentConfig } from './agent-config.js';
 import type { CommandReport } from './command.js';
 import type { DataPlaneReport } from './data-plane.js';
+import type { DiscoveryReport } from './discovery-report.js';
 import type { MeshState } from './mesh-state.js';
 import type { Registrations } from './registrations.js';
 import type { RegistryReport } from './registry.js';
@@ -32,6 +33,9 @@ export interface ManagementView {
   state(): MeshState | null;
   report(): DataPlaneReport;
   registries(): readonly RegistryReport[];
+  discovery(): DiscoveryReport;
+  /** Believes the registries of the refers that match (null matches all): held nodes go. Returns how many, by refer id. */
+  acceptRegistries(group: string | null, service: string | null): ReadonlyMap<string, number>;
   /** What registries tell to do to calls; recorded, not applied. Those for agents first, then by group. */
   commands(): readonly CommandReport[];
   /** Calls of the last finished metrics period. */

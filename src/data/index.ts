@@ -211,6 +211,15 @@ class MotanDataPlane implements DataPlane {
     };
   }
 
+  isAvailable(referId: string, endpointId: string): boolean | null {
+    return this.#clusters.get(referId)?.endpoint(endpointId)?.isAvailable ?? null;
+  }
+
+  probe(referId: string, endpointId: string): { readonly answeredMs: number | null } | null {
+    const endpoint = this.#clusters.get(referId)?.endpoint(endpointId);
+    return endpoint === undefined ? null : { answeredMs: endpoint.probe() };
+  }
+
   onExportHealth(listener: (exportId: string, isHealthy: boolean) => void): () => void {
     this.#healthListeners.add(listener);
     return () => void this.#healthListeners.delete(listener);

@@ -11,18 +11,23 @@ import {
   type CallStatistics,
   type ClusterReport,
   type DataPlaneReport,
+  type DiscoveryReport,
   type EndpointReport,
   type ExportReport,
   LATENCY_BUCKETS_MS,
   type ListenerReport,
   type LogReport,
   type Problem,
+  type ReferReport,
   type RegistryReport,
 } from '../core/index.js';
 
 export interface MetricSources {
   report(): DataPlaneReport;
   registries(): readonly RegistryReport[];
+  discovery(): DiscoveryReport;
+  /** On the wall. */
+  nowMs(): number;
   /** What is wrong with the configuration. */
   problems(): readonly Problem[];
   logs(): readonly LogReport[];
@@ -92,6 +97,8 @@ export class Metrics {
   /** What all metrics of one answer are made of: taken once, so that they agree with each other. */
   #report: DataPlaneReport = { stateNumber: 0, listeners: [], clusters: [], exports: [], calls: [] };
   #calls: readonly CallStatistics[] = [];
+  #registries: readonly RegistryReport[] = [];
+  #refers: readonly ReferReport[] = [];
 
   constructor(sources: MetricSources, bounds: Partial<MetricBounds> = {}) {
     this.#sources = sources;
@@ -101,12 +108,15 @@ export class Metrics {
     this.#addCalls();
     this.#addEndpoints();
     this.#addExports();
+    this.#addRegistries();
     this.#addAgent();
   }
 
   /** What `/metrics` answers. */
   async text(): Promise<{ contentType: string; text: string }> {
     this.#report = this.#sources.report();
+    this.#registries = this.#sources.registries();
+    this.#refers = this.#sources.discovery().refers;
     this.#calls = foldCalls(this.#report.calls, this.#bounds);
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
   }
@@ -221,6 +231,46 @@ export class Metrics {
     );
   }
 
+  #addRegistries(): void {
+    const sources = this.#sources;
+    const add = (name: string, help: string, value: (one: RegistryReport) => number | null): void =>
+      this.#add(name, help, 'gauge', () =>
+        this.#registries.flatMap((one) => sampleOf({ registry: one.id }, value(one))),
+      );
+    add('peony_registry_trouble', '1 while something is wrong with a registry', (one) =>
+      one.lastError === null ? 0 : 1,
+    );
+    add('peony_registry_contact_age_seconds', 'Time since the registry last answered well', (one) =>
+      secondsSince(one.lastContactMs, sources.nowMs()),
+    );
+    add(
+      'peony_registry_announced',
+      'Nodes that should be in the registry',
+      ({ announced }) => announced.length,
+    );
+    add(
+      'peony_registry_announced_true',
+      'Of the announced nodes, those that are seen there as they should be',
+      ({ announced }) => announced.filter(({ desired, seen }) => desired === seen).length,
+    );
+    add(
+      'peony_registry_watched',
+      'Refers whose nodes are asked of the registry',
+      ({ subscribed }) => subscribed.length,
+    );
+    this.#add('peony_discovery_held_nodes', 'Nodes in use that a registry lost suddenly', 'gauge', () =>
+      this.#refers.flatMap((refer) => {
+        const held = refer.registries.reduce((sum, one) => sum + one.held.length, 0);
+        return sampleOf(referLabels(refer), held === 0 ? null : held);
+      }),
+    );
+    this.#add('peony_snapshot_age_seconds', 'Age of the snapshot whose nodes are in use', 'gauge', () =>
+      this.#refers.flatMap((refer) =>
+        sampleOf(referLabels(refer), secondsSince(refer.snapshotSavedAtMs, sources.nowMs())),
+      ),
+    );
+  }
+
   #addAgent(): void {
     const sources = this.#sources;
     const one = (value: number): Sample[] => [{ labels: {}, value }];
@@ -255,11 +305,6 @@ export class Metrics {
     );
     this.#add('peony_background_task_failures_total', 'Failures of background tasks', 'counter', () =>
       [...backgroundFailures()].map(([task, value]) => ({ labels: { task }, value })),
-    );
-    this.#add('peony_registry_trouble', '1 while a registry cannot be asked', 'gauge', () =>
-      sources
-        .registries()
-        .map((report) => ({ labels: { registry: report.id }, value: report.lastError === null ? 0 : 1 })),
     );
     logCounter(
       'peony_log_lines_dropped_total',
@@ -311,6 +356,19 @@ function callLabels(call: CallStatistics): Record<string, string> {
 
 function clusterLabels(cluster: ClusterReport): Record<string, string> {
   return { cluster: cluster.key, service: cluster.service, group: cluster.group };
+}
+
+function referLabels({ key, service, group }: ReferReport): Record<string, string> {
+  return { cluster: key, service, group };
+}
+
+/** Null: there is nothing to tell. */
+function sampleOf(labels: Record<string, string>, value: number | null): Sample[] {
+  return value === null ? [] : [{ labels, value }];
+}
+
+function secondsSince(thenMs: number | null, nowMs: number): number | null {
+  return thenMs === null ? null : Math.max(0, nowMs - thenMs) * SECONDS_PER_MS;
 }
 
 function quarantinedEntry(problem: Problem): string[] {

@@ -3,8 +3,10 @@ import {
   Call,
   CallHead,
   type CallOrigin,
+  type ClusterState,
   type Endpoint,
   type EndpointReport,
+  type EndpointState,
   Metadata,
   type MotanException,
   Reply,
@@ -58,6 +60,18 @@ export class FakeEndpoint implements Endpoint {
     this.calls.push(started);
     const next = this.answers.shift() ?? answer();
     observer.onAttemptDone(started, typeof next === 'function' ? next() : next, this);
+  }
+
+  updates: EndpointState[] = [];
+  canUpdate = true;
+
+  update(_cluster: ClusterState, endpoint: EndpointState): boolean {
+    if (this.canUpdate) this.updates.push(endpoint);
+    return this.canUpdate;
+  }
+
+  probe(): number | null {
+    return null;
   }
 
   close(): void {

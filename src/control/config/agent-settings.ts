@@ -98,6 +98,11 @@ class AgentReader {
       frameBytesMax: this.#integer('maxContentLength', 10_485_760),
       callsMax: this.#integer('processPoolSize', 50_000),
       initClusterTimeoutMs: this.#integer('initClusterTimeout', 10_000),
+      hold: Object.freeze({
+        lossPercent: this.#integer('discoveryHoldLoss', 50),
+        holdMs: this.#integer('discoveryHoldTime', 3600) * 1000,
+        silenceMs: this.#integer('discoveryHoldSilence', 15) * 1000,
+      }),
       asyncInitConnection: this.#boolean('motanEpAsyncInit', true),
     };
     this.#checkRegistryId(settings.registry);

@@ -42,6 +42,34 @@ const number = (meaning: string, initial: string | null, unit: string): KeySpec 
   unit,
 });
 
+const HOLD_KEYS: KeyTable = {
+  discoveryHoldLoss: integer(
+    'when a registry loses more than this share of a service within 10 s, the lost nodes are held: used while they answer; 0 believes it; new in Peony',
+    50,
+    '%',
+    0,
+  ),
+  discoveryHoldTime: integer(
+    'longest time that a held node stays although it answers; 0 has no end; new in Peony',
+    3600,
+    's',
+    0,
+  ),
+  discoveryHoldSilence: integer(
+    'a held node without a sign of life for this long goes; new in Peony',
+    15,
+    's',
+    1,
+  ),
+};
+/** For one refer: the defaults are those of the agent. */
+const REFER_HOLD_KEYS: KeyTable = Object.fromEntries(
+  Object.entries(HOLD_KEYS).map(([name, spec]) => [
+    name,
+    { ...spec, initial: 'that of the agent', meaning: `as in \`motan-agent\`, for this refer; new in Peony` },
+  ]),
+);
+
 export const AGENT_KEYS: KeyTable = {
   application: string(
     'name of this agent: metrics, default `application` of entries, source of forwarded calls',
@@ -105,6 +133,7 @@ export const AGENT_KEYS: KeyTable = {
     1,
   ),
   initClusterTimeout: integer('how long the start waits for first connections', 10000, 'ms', 0),
+  ...HOLD_KEYS,
   motanEpAsyncInit: boolean('accepted, without effect: connecting never blocks', true),
   managementToken: string(
     'secret that lets other machines change state, at least 16 characters without blanks; new in Peony',
@@ -211,6 +240,11 @@ const COMMON_KEYS: KeyTable = {
 export const REFER_KEYS: KeyTable = {
   ...COMMON_KEYS,
   ...CONNECTION_KEYS,
+  registryPriority: string(
+    'order of the registries, as `new > old`: worse ones are used while the better ones have no node that takes calls; new in Peony',
+    'all are equal',
+  ),
+  ...REFER_HOLD_KEYS,
   basicRefer: string('id in `motan-basicRefer` to inherit from'),
   minRequestTimeout: integer('least timeout that a request may ask for', null, 'ms', 1),
   maxRequestTimeout: integer('largest timeout that a request may ask for', null, 'ms', 1),

@@ -9,6 +9,7 @@ import { commaList, directRuleFor } from './environment.js';
 import { assembleFilters } from './filters.js';
 import { HTTP_CLIENT_KEYS, REFER_KEYS } from './keys.js';
 import { JAVA_HA_STRATEGIES, JAVA_LOAD_BALANCERS } from './names.js';
+import { nearestName } from './near.js';
 import { placeOf } from './node.js';
 import { warnOfMixedGroups } from './not-built.js';
 import { registryIdsOf } from './registries.js';
@@ -118,10 +119,31 @@ function readCommon(draft: EntryDraft, agent: AgentParts, context: LoadContext):
   const isWithout = draft.text('registry') === '' && needsRegistry;
   if (isWithout) missing(draft, 'registry', 'ids in motan-registry', context);
   if (checks.includes(false) || (ids.length === 0 && needsRegistry)) return null;
+  warnOfUnknownPriorities(draft, ids, context);
   if (draft.text('application') === '')
     draft.derive('application', agent.application, 'application of the agent');
   assembleFilters(draft, agent, context);
   return ids;
+}
+
+/** A slip of the pen would put a registry last without a word. */
+function warnOfUnknownPriorities(draft: EntryDraft, ids: readonly string[], { problems }: LoadContext): void {
+  const node = draft.nodeOf('registryPriority');
+  const named = draft
+    .text('registryPriority')
+    .split(/[>,]/)
+    .map((id) => id.trim());
+  for (const id of named) {
+    if (id === '' || ids.includes(id)) continue;
+    problems.warning({
+      code: 'no-effect',
+      key: `${draft.key}.registryPriority`,
+      ...(node === undefined ? {} : { node }),
+      message: `"${id}" is not among the registries of the entry, and is passed over`,
+      expected: `${ids.join(' > ')}, or another order`,
+      didYouMean: nearestName(id, ids),
+    });
+  }
 }
 
 function requireField(

@@ -12,17 +12,21 @@ import {
   background,
   type Clock,
   type ClusterState,
+  type DiscoveryReport,
   type Logger,
   type MeshState,
   type MeshUrl,
+  type NodeProbe,
   type Problem,
   type ReferConfig,
   type Registry,
   type SnapshotStore,
 } from '../../core/index.js';
+import { holdSettings } from './hold-settings.js';
 import { allRefers, type ConfiguredParts, type DomainRefer, partsOf } from './mesh-parts.js';
+import { ProbeRounds } from './probe-rounds.js';
 import { candidateGroups, directNodes } from './refer-targets.js';
-import { type ReferReport, ReferWatch } from './refer-watch.js';
+import { ReferWatch } from './refer-watch.js';
 
 export interface DiscoveryOptions {
   readonly config: AgentConfig;
@@ -37,11 +41,10 @@ export interface DiscoveryOptions {
    * than a registry that is well needs, and less than a start may take.
    */
   readonly snapshotAfterMs?: number;
-}
-
-export interface DiscoveryReport {
-  readonly stateNumber: number;
-  readonly refers: readonly ReferReport[];
+  /** Without one, held nodes stay until they are listed again or accepted, and only the best priority with nodes is used. */
+  readonly probe?: NodeProbe;
+  /** Milliseconds between two looks at held nodes and priorities; default 1,000. */
+  readonly probeEveryMs?: number;
 }
 
 /** Snapshots read at the same time: enough to be quick, few enough to keep file descriptors for calls. */
@@ -65,6 +68,7 @@ export class Discovery {
   /** Watches by the group and path under which their nodes are saved. */
   readonly #savers = new Map<string, Set<ReferWatch>>();
   readonly #saverKeys = new Map<ReferWatch, string>();
+  readonly #rounds: ProbeRounds | null;
   #isLoading = false;
   #isStarted = false;
   #isClosed = false;
@@ -76,6 +80,8 @@ export class Discovery {
     this.#config = options.config;
     this.#quarantined = quarantined(options.config);
     this.#registries = options.registries;
+    const { probe, clock, probeEveryMs = 1000 } = options;
+    this.#rounds = probe === undefined ? null : new ProbeRounds({ probe, clock, everyMs: probeEveryMs });
     this.#takeRefers(allRefers(options.config).map((found) => this.#makeWatch(found)));
     this.#parts = partsOf(options.config);
     this.#state = this.#makeState(
@@ -162,12 +168,28 @@ export class Discovery {
     return { stateNumber: this.#state.number, refers: this.#watches.map((watch) => watch.report()) };
   }
 
+  /**
+   * Believes the registries of the refers that match: nodes that are held go. Null matches all.
+   * @returns how many nodes go, by refer id; refers without any are left out
+   */
+  accept(group: string | null, service: string | null): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const watch of this.#watches) {
+      const { url } = watch.cluster;
+      if ((group !== null && url.group !== group) || (service !== null && url.path !== service)) continue;
+      const count = watch.acceptRegistries();
+      if (count > 0) counts.set(watch.refer.id, count);
+    }
+    return counts;
+  }
+
   /** Ends all subscriptions; the state stands. The registries and the snapshots are not closed here. */
   async close(): Promise<void> {
     this.#isClosed = true;
     if (this.#turn !== null) clearImmediate(this.#turn);
     if (this.#snapshotTimer !== null) clearTimeout(this.#snapshotTimer);
     for (const watch of this.#watches) watch.close();
+    this.#rounds?.close();
     this.#listeners.clear();
     for (const waiter of [...this.#settledWaiters]) waiter(false);
   }
@@ -186,6 +208,8 @@ export class Discovery {
       registries: this.#registriesOf(refer),
       groups: candidateGroups(refer.url.group, this.#config.agent.idc),
       fixedNodes,
+      hold: holdSettings(refer.url, this.#config.agent.hold),
+      clock: this.#options.clock,
       logger: this.#options.logger,
       onHeard: (watch) => this.#onHeard(watch),
     });
@@ -232,6 +256,7 @@ export class Discovery {
 
   #letGo(watch: ReferWatch): void {
     watch.close();
+    this.#rounds?.remove(watch);
     this.#heard.delete(watch);
     this.#unsettled.delete(watch);
     this.#forgetSaver(watch);
@@ -270,6 +295,7 @@ export class Discovery {
       this.#publish(causeOf(changed), clusters);
     }
     for (const watch of heard) {
+      this.#rounds?.add(watch);
       if (watch.wantsSnapshot) this.#load(watch);
       if (watch.isSettled) this.#unsettled.delete(watch);
     }

@@ -8,15 +8,22 @@
  * `rebuild` makes a new state only out of what differs: an endpoint whose node says the same stays the same object.
  */
 import type {
+  Clock,
   ClusterState,
   EndpointState,
+  HoldSettings,
   Logger,
   MeshUrl,
+  NodeProbe,
   ReferConfig,
+  ReferReport,
   Registry,
   Snapshot,
 } from '../../core/index.js';
-import { GroupNodes } from './group-nodes.js';
+import { GroupNodes, type RegistryAnswer } from './group-nodes.js';
+import { byAddress, type HeldNode } from './known-nodes.js';
+import type { Tended } from './probe-rounds.js';
+import { priorityOf } from './registry-priority.js';
 import { isUsable } from './usable-node.js';
 
 export interface ReferWatchDeps {
@@ -29,6 +36,8 @@ export interface ReferWatchDeps {
   readonly groups: readonly string[];
   /** From `directNodes`: they replace all registries; null asks the registries. */
   readonly fixedNodes: readonly MeshUrl[] | null;
+  readonly hold: HoldSettings;
+  readonly clock: Clock;
   readonly logger: Logger;
   /** Something was heard: `rebuild` may give something new. */
   onHeard(watch: ReferWatch): void;
@@ -43,28 +52,10 @@ interface Fallback {
   readonly savedAtMs: number | null;
 }
 
-export interface ReferReport {
-  readonly id: string;
-  readonly key: string;
-  readonly service: string;
-  readonly group: string;
-  readonly source: ClusterState['source'];
-  readonly endpoints: number;
-  /** The snapshot file that the endpoints come from, or null. */
-  readonly snapshotFile: string | null;
-  readonly registries: readonly {
-    readonly id: string;
-    readonly group: string;
-    readonly nodes: number;
-    readonly isHeard: boolean;
-    readonly trouble: string | null;
-  }[];
-}
-
 /** Their nodes stand in the configuration: nothing would be gained by keeping them on disk (spec agent 6.3). */
 const WITHOUT_SNAPSHOT: ReadonlySet<string> = new Set(['direct', 'local']);
 
-export class ReferWatch {
+export class ReferWatch implements Tended {
   readonly refer: ReferConfig;
   readonly #deps: ReferWatchDeps;
   readonly #groups: readonly GroupNodes[];
@@ -73,6 +64,10 @@ export class ReferWatch {
   #fallback: Fallback | null = null;
   /** True when candidates that are silent are passed over. */
   #isImpatient = false;
+  /** Registries up to this priority are used, although better ones have nodes: they had nobody to call in the last rounds. */
+  #depth = 0;
+  /** What the last round would have made of it. */
+  #depthSeen = 0;
   #cluster: ClusterState;
   /** Whether a snapshot was asked for, and whether the answer is there. */
   snapshotStep: 'not-asked' | 'asked' | 'answered' = 'not-asked';
@@ -87,6 +82,9 @@ export class ReferWatch {
         new GroupNodes({
           refer: group === url.group ? url : url.with({ group }),
           registries,
+          priorityOf: priorityOf(url.text('registryPriority')),
+          hold: deps.hold,
+          clock: deps.clock,
           logger: deps.logger,
           onHeard: () => deps.onHeard(this),
         }),
@@ -129,8 +127,48 @@ export class ReferWatch {
 
   /** The nodes that a later start could use: those that registries told, not those of the configuration. */
   get savableNodes(): readonly MeshUrl[] {
-    const answers = this.#chosen?.answers ?? [];
-    return answers.flatMap(({ registry, nodes }) => (WITHOUT_SNAPSHOT.has(registry.protocol) ? [] : nodes));
+    return this.#used().flatMap(({ registry, known }) =>
+      WITHOUT_SNAPSHOT.has(registry.protocol) ? [] : known.all,
+    );
+  }
+
+  get referId(): string {
+    return this.refer.id;
+  }
+
+  get wantsTending(): boolean {
+    const group = this.#chosen;
+    return group !== null && (group.heldCount > 0 || group.levelCount > 1);
+  }
+
+  *heldNodes(): Iterable<HeldNode> {
+    for (const { known } of this.#chosen?.answers ?? []) yield* known.held.values();
+  }
+
+  onRound(probe: NodeProbe): void {
+    const isExpired = this.#chosen?.expire() ?? false;
+    const depth = this.#depthNow(probe);
+    // Twice the same: a connection that breaks and comes back changes nothing.
+    const isDeeper = depth !== this.#depth && depth === this.#depthSeen;
+    if (isDeeper) this.#depth = depth;
+    this.#depthSeen = depth;
+    if (isExpired || isDeeper) this.#deps.onHeard(this);
+  }
+
+  /** Believes the registries: held nodes go, and those of a snapshot that they contradict. Returns how many. */
+  acceptRegistries(): number {
+    const count = this.#groups.reduce((sum, group) => sum + group.accept(), 0);
+    const isAnswered = this.#groups.every(({ answers }) =>
+      answers.every(({ isHeard, trouble }) => isHeard && trouble === null),
+    );
+    let dropped = 0;
+    if (isAnswered && this.#deps.fixedNodes === null) {
+      if (!this.#chosen?.hasNodes) dropped = this.#fallback?.nodes.length ?? 0;
+      this.#fallback = null;
+      this.snapshotStep = 'answered';
+    }
+    if (count + dropped > 0) this.#deps.onHeard(this);
+    return count + dropped;
   }
 
   subscribe(): void {
@@ -203,15 +241,8 @@ export class ReferWatch {
       source,
       endpoints: endpoints.length,
       snapshotFile: source === 'snapshot' ? (this.#fallback?.file ?? null) : null,
-      registries: this.#groups.flatMap((group) =>
-        group.answers.map(({ registry, nodes, isHeard, trouble }) => ({
-          id: registry.id,
-          group: group.refer.group,
-          nodes: nodes.length,
-          isHeard,
-          trouble,
-        })),
-      ),
+      snapshotSavedAtMs: this.#cluster.snapshotSavedAtMs ?? null,
+      registries: this.#groups.flatMap((group) => group.reports()),
     };
   }
 
@@ -243,17 +274,38 @@ export class ReferWatch {
       };
     }
     if (this.#chosen?.hasNodes) {
-      const { answers } = this.#chosen;
-      const nodes = answers.length === 1 ? answers[0]!.nodes : answers.flatMap((answer) => answer.nodes);
+      const used = this.#used();
+      const nodes = used.length === 1 ? used[0]!.known.all : used.flatMap(({ known }) => known.all);
       return { nodes, group: this.#chosen.refer.group, source: 'registry' };
     }
     return this.#fallback ?? { nodes: [], group: refer.url.group, source: 'none' };
   }
+
+  /** Of the chosen group: the registries of the best priority that has nodes, and of worse ones as far as `#depth`. */
+  #used(): readonly RegistryAnswer[] {
+    const answers = this.#chosen?.answers ?? [];
+    const best = answers.find(({ known }) => known.all.length > 0)?.priority ?? 0;
+    const depth = Math.max(best, this.#depth);
+    return answers.at(-1)?.priority === best ? answers : answers.filter(({ priority }) => priority <= depth);
+  }
+
+  /** The first priority with a node that takes calls; the last one when nobody does. */
+  #depthNow(probe: NodeProbe): number {
+    const answers = this.#chosen?.answers ?? [];
+    if (answers.at(-1)?.priority === 0) return 0;
+    let depth = 0;
+    for (const { priority, known } of answers) {
+      if (known.all.length === 0) continue;
+      depth = priority;
+      if (known.all.some((node) => probe.isAvailable(this.refer.id, node.identity) === true)) break;
+    }
+    return depth;
+  }
 }
 
 /**
- * One endpoint for each identity, in the order of the nodes; `before` itself when nothing differs. Of two nodes with one
- * identity the first counts. A node whose parameters changed gives a new endpoint state: motan-go keeps the old ones.
+ * One endpoint for each address, in the order of the nodes; `before` itself when nothing differs. Of two nodes with one
+ * address the first counts. A node whose parameters changed gives a new endpoint state: motan-go keeps the old ones.
  */
 export function toEndpoints(
   nodes: readonly MeshUrl[],
@@ -261,12 +313,9 @@ export function toEndpoints(
 ): readonly EndpointState[] {
   const known = new Map<string, EndpointState>();
   for (const endpoint of before) known.set(endpoint.id, endpoint);
-  const seen = new Set<string>();
   const endpoints: EndpointState[] = [];
-  for (const node of nodes) {
+  for (const node of byAddress(nodes).values()) {
     const id = node.identity;
-    if (seen.has(id)) continue;
-    seen.add(id);
     const old = known.get(id);
     endpoints.push(old !== undefined && hasSameParameters(old.node, node) ? old : { id, node });
   }

@@ -15,6 +15,7 @@ import Fastify, {
 import { type Logger, type ManagementView, messageOf } from '../../core/index.js';
 import { type AccessRules, isLoopback, refusalOf } from './access-rules.js';
 import { controlPaths } from './control-paths.js';
+import { discoveryPaths } from './discovery-paths.js';
 import { readForm } from './form.js';
 import { holdConnection, isHeld } from './held-connection.js';
 import { badUrl, cleanPath, pathOf, redirect, sendAnswer } from './http-answer.js';
@@ -153,6 +154,7 @@ function addPaths(app: FastifyInstance, view: ManagementView, isUnix: boolean): 
     ...statusPaths,
     ...informationPaths,
     ...controlPaths,
+    ...discoveryPaths,
     ...registrationPaths,
     ...registrationsV1,
   })) {

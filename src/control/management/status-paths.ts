@@ -36,7 +36,7 @@ interface ServiceCount {
   readonly methods: { name: string; period_call_count: number }[];
 }
 
-/** The shape of motan-go; `quarantined` is added only when there is something to name. */
+/** The shape of motan-go; `quarantined`, `snapshots` and `held` are added only when there is something to name. */
 function statusText(view: ManagementView): string {
   const services = new Map<string, ServiceCount>();
   let calls = 0;
@@ -54,8 +54,31 @@ function statusText(view: ManagementView): string {
     service_period_call_count: calls,
     services: [...services.values()],
     ...(quarantined.length === 0 ? {} : { quarantined }),
+    ...withoutRegistry(view),
   };
   return goJson({ code: 200, body }, '    ');
+}
+
+/** Services whose nodes no registry lists: read from a snapshot, or held although they were lost. */
+function withoutRegistry(view: ManagementView): object {
+  const { refers } = view.discovery();
+  const snapshots = refers.flatMap(({ service, group, snapshotSavedAtMs }) =>
+    snapshotSavedAtMs === null
+      ? []
+      : [{ group, name: service, age_seconds: wholeSecondsSince(snapshotSavedAtMs) }],
+  );
+  const held = refers.flatMap(({ service, group, registries }) => {
+    const nodes = registries.reduce((sum, one) => sum + one.held.length, 0);
+    return nodes === 0 ? [] : [{ group, name: service, nodes }];
+  });
+  return {
+    ...(snapshots.length === 0 ? {} : { snapshots }),
+    ...(held.length === 0 ? {} : { held }),
+  };
+}
+
+export function wholeSecondsSince(thenMs: number): number {
+  return Math.max(0, Math.round((Date.now() - thenMs) / 1000));
 }
 
 /** Configuration entries that do not serve, each with the reason and the place. */

@@ -1,7 +1,8 @@
 /**
  * The endpoints of one service group as a caller: cluster filters, high availability, load balance.
  *
- * Applying a new state keeps what did not change: an endpoint whose node and settings are the same keeps its connections.
+ * Applying a new state keeps what did not change: an endpoint whose address is the same keeps its connections, also with other
+ * parameters, as far as they do not shape the connections themselves.
  */
 import type {
   AttemptObserver,
@@ -100,6 +101,11 @@ export class Cluster implements CallObserver {
     this.#lb.refresh([]);
   }
 
+  /** By its id. */
+  endpoint(id: string): Endpoint | undefined {
+    return this.#members.get(id)?.endpoint;
+  }
+
   endpoints(): Endpoint[] {
     return [...this.#members.values()].map((member) => member.endpoint);
   }
@@ -122,7 +128,10 @@ export class Cluster implements CallObserver {
     const after = new Map<string, Member>();
     for (const endpointState of state.endpoints) {
       const known = before.get(endpointState.id);
-      const isKept = known !== undefined && isReferSame && isSameNode(known.state, endpointState);
+      const isKept =
+        known !== undefined &&
+        isReferSame &&
+        (isSameNode(known.state, endpointState) || known.endpoint.update(state, endpointState));
       const endpoint = isKept ? known.endpoint : this.#deps.createEndpoint(state, endpointState);
       after.set(endpointState.id, { state: endpointState, endpoint });
       if (isKept) before.delete(endpointState.id);

@@ -19,12 +19,14 @@ interface Heart {
 
 export class EndpointHealth {
   readonly #heart: Heart;
-  readonly #intervalMs: number;
-  readonly #errorsMax: number;
+  #intervalMs: number;
+  #errorsMax: number;
   errorCount = 0;
   /** 0 none, 1 heartbeats, 2 provider missing. */
   keepaliveType: 0 | 1 | 2 = 0;
   isGood = true;
+  /** Its last answer was that it does not have the service. */
+  isProviderMissing = false;
   #timer: NodeJS.Timeout | null = null;
   #probeMs: number;
   /** Motan2 until the first good answer says otherwise: heartbeats follow the calls (spec wire 5). */
@@ -38,10 +40,23 @@ export class EndpointHealth {
     this.#probeMs = settings.keepaliveIntervalMs;
   }
 
+  /** From the next reply on. */
+  update(settings: EndpointSettings): void {
+    this.#intervalMs = settings.keepaliveIntervalMs;
+    this.#errorsMax = settings.errorCountMax;
+    this.#probeMs = settings.keepaliveIntervalMs;
+  }
+
+  /** Of heartbeats. */
+  get protocol(): 1 | 2 {
+    return this.#protocol;
+  }
+
   onReply(reply: Reply, protocol: 1 | 2): void {
     const exception = reply.exception;
     if (exception === null || exception.type === 2) {
       this.errorCount = 0;
+      this.isProviderMissing = false;
       if (!this.#isProtocolKnown && exception === null) {
         this.#isProtocolKnown = true;
         this.#protocol = protocol;
@@ -50,9 +65,9 @@ export class EndpointHealth {
       return;
     }
     this.errorCount += 1;
+    this.isProviderMissing = exception.code === 404 && exception.message.includes(PROVIDER_MISSING);
     if (this.#errorsMax === 0 || this.errorCount < this.#errorsMax) return;
-    const isProviderMissing = exception.code === 404 && exception.message.includes(PROVIDER_MISSING);
-    this.#fuse(isProviderMissing ? 2 : 1);
+    this.#fuse(this.isProviderMissing ? 2 : 1);
   }
 
   /** A heartbeat was answered. */

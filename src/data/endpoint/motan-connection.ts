@@ -150,6 +150,11 @@ export class MotanConnection implements StreamOwner {
     this.#release(attempt.slot);
   }
 
+  /** The last heartbeat has no answer yet. */
+  get isAsked(): boolean {
+    return this.#heartbeatSequence !== -1;
+  }
+
   /** Asks the node for a sign of life, in the protocol that its calls use. */
   sendHeartbeat(protocol: 1 | 2): void {
     if (this.#silentHeartbeats === SILENT_HEARTBEATS_MAX) {

@@ -64,7 +64,8 @@ export class MotanEndpoint implements Endpoint {
   /** Of the refer: what `M_s` becomes when the caller gave none. */
   readonly application: string;
   readonly isBackend: boolean;
-  readonly settings: EndpointSettings;
+  /** Replaced as a whole by `update`. */
+  settings: EndpointSettings;
   readonly health: EndpointHealth;
   readonly #deps: EndpointDeps;
   readonly #target: { host: string; port: number } | { path: string };
@@ -86,6 +87,8 @@ export class MotanEndpoint implements Endpoint {
   #growFromMs = 0;
   #isClosing = false;
   #lastError: string | null = null;
+  /** When a heartbeat was last answered. */
+  #answeredMs: number | null = null;
   #wasTried: boolean;
   readonly #tried: Promise<void>;
   #onTried: () => void = () => undefined;
@@ -194,6 +197,28 @@ export class MotanEndpoint implements Endpoint {
     attempt.observer.onAttemptDone(call, reply, this);
   }
 
+  update(cluster: ClusterState, endpoint: EndpointState): boolean {
+    const settings = endpointSettings(cluster, endpoint);
+    const before = this.settings;
+    // Connections were made for their largest frame; lazy ones are dialled by other rules.
+    if (settings.frameBytesMax !== before.frameBytesMax || settings.lazyInit !== before.lazyInit)
+      return false;
+    this.settings = settings;
+    this.health.update(settings);
+    return true;
+  }
+
+  probe(): number | null {
+    const connection = this.#connections[0];
+    if (connection === undefined) {
+      if (this.settings.lazyInit) this.#dial();
+    } else if (this.health.isGood && !connection.isAsked) {
+      // A node that is fused gets heartbeats anyway, at a pace of their own.
+      connection.sendHeartbeat(this.health.protocol);
+    }
+    return this.isAvailable && !this.health.isProviderMissing ? this.#answeredMs : null;
+  }
+
   close(withinMs?: number): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
@@ -235,6 +260,7 @@ export class MotanEndpoint implements Endpoint {
   }
 
   onHeartbeatAnswer(): void {
+    this.#answeredMs = this.#deps.loop.nowMs;
     this.health.onSignOfLife();
   }
 

@@ -59,6 +59,8 @@ function sources(report: Partial<DataPlaneReport>): MetricSources {
     version: '0.1.0',
     report: () => full,
     registries: () => [],
+    discovery: () => ({ stateNumber: 1, refers: [] }),
+    nowMs: () => 61_000,
     problems: () => [
       {
         severity: 'error',

@@ -11,7 +11,7 @@ const NODE = MeshUrl.parse('motan2://127.0.0.1:8001/com.x.Echo?group=g1&weight=3
 /** Discovery, registry and snapshots as the agent has them, with the registry entry as written. */
 async function agent(t: TestContext, directory: string, registryUrl: string) {
   const config = {
-    agent: { application: 'app', idc: '' },
+    agent: { application: 'app', idc: '', hold: { lossPercent: 50, holdMs: 0, silenceMs: 15_000 } },
     registries: new Map([['r1', { id: 'r1', url: MeshUrl.parse(registryUrl), place: null }]]),
     refers: [
       { id: 'echo', url: MeshUrl.parse('motan2://:0/com.x.Echo?group=g1'), registryIds: ['r1'], place: null },

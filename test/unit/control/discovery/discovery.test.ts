@@ -16,6 +16,7 @@ import { FakeRegistry } from '../../../support/fake-registry.js';
 import { realClock } from '../../../support/registry-deps.js';
 
 const FOREVER_MS = 1_000_000;
+const HOLD = { lossPercent: 50, holdMs: 0, silenceMs: 15_000 };
 
 interface Given {
   readonly refers?: readonly ReferConfig[];
@@ -26,7 +27,7 @@ interface Given {
 
 function configOf({ refers = [refer('echo')], idc = '', directRpc = [], problems = [] }: Given): AgentConfig {
   const config: Partial<AgentConfig> = {
-    agent: { application: 'app', idc } as AgentConfig['agent'],
+    agent: { application: 'app', idc, hold: HOLD } as AgentConfig['agent'],
     refers,
     services: [],
     httpClients: [],

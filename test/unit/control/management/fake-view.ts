@@ -6,6 +6,7 @@ import {
   type AgentError,
   type CommandReport,
   type DataPlaneReport,
+  type DiscoveryReport,
   type LeaseWish,
   type LogControl,
   type ManagementView,
@@ -13,6 +14,7 @@ import {
   MeshUrl,
   type PeriodCount,
   type Problem,
+  type ReferReport,
   type Registration,
   type RegistrationKind,
   type Registrations,
@@ -37,6 +39,8 @@ export class FakeView implements ManagementView {
   serviceUrls: MeshUrl[] = [];
   periods: PeriodCount[] = [];
   registryReports: RegistryReport[] = [];
+  referReports: ReferReport[] = [];
+  accepted: (string | null)[][] = [];
   commandReports: CommandReport[] = [];
   registrations = new FakeRegistrations();
 
@@ -139,6 +143,15 @@ export class FakeView implements ManagementView {
       exports: [],
       calls: [],
     };
+  }
+
+  discovery(): DiscoveryReport {
+    return { stateNumber: 3, refers: this.referReports };
+  }
+
+  acceptRegistries(group: string | null, service: string | null): ReadonlyMap<string, number> {
+    this.accepted.push([group, service]);
+    return new Map([['r1', 6]]);
   }
 
   registries(): RegistryReport[] {

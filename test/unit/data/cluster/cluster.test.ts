@@ -174,8 +174,22 @@ test('a new state keeps endpoints that are the same and closes those that are go
   assert.deepEqual(new Set(cluster.endpoints()), new Set([endpoints[1], endpoints[2]]));
 });
 
-test('a node with other parameters, and every node of a changed refer, are made anew', () => {
+test('a node with other parameters keeps its endpoint, which takes them over', () => {
   const { cluster, endpoints } = make(clusterState({ nodes: [{ port: 1 }, { port: 2 }] }));
+  const before = cluster.endpoints();
+
+  cluster.apply(clusterState({ nodes: [{ port: 1, parameters: { weight: '2' } }, { port: 2 }] }));
+
+  assert.equal(cluster.endpoints()[0], before[0]);
+  assert.deepEqual(
+    endpoints.map(({ updates }) => updates.map(({ node }) => node.text('weight'))),
+    [['2'], []],
+  );
+});
+
+test('a node whose parameters cannot be taken over, and every node of a changed refer, are made anew', () => {
+  const { cluster, endpoints } = make(clusterState({ nodes: [{ port: 1 }, { port: 2 }] }));
+  for (const endpoint of endpoints) endpoint.canUpdate = false;
 
   cluster.apply(clusterState({ nodes: [{ port: 1, parameters: { weight: '2' } }, { port: 2 }] }));
   assert.deepEqual(
