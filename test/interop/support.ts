@@ -45,9 +45,12 @@ export function atEnd(end: () => Promise<void>): void {
   endings.push(end);
 }
 
-after(async () => {
+/** For files whose tests stand in a suite: what is registered here, outside of it, waits there for what it should end. */
+export async function endAll(): Promise<void> {
   for (const end of endings.splice(0).reverse()) await end();
-});
+}
+
+after(endAll);
 
 /** Started by the first who asks, shared by all tests of a file. */
 export function shared<T>(start: () => Promise<T>): () => Promise<T> {

@@ -1,8 +1,13 @@
-/** A real Consul for tests: a development agent on loopback, which keeps all in memory: killed and restarted it has forgotten everything. */
+/**
+ * A real Consul for tests: a development agent on loopback, which keeps all in memory: killed and restarted it has forgotten everything; or one
+ * with a folder of its own, which has not.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -24,6 +29,8 @@ export interface ConsulServerOptions {
   readonly settings?: readonly string[];
   /** With which `ask` asks. */
   readonly token?: string;
+  /** Whether what was registered outlives the process. */
+  readonly isPersistent?: boolean;
 }
 
 export class ConsulServer {
@@ -32,14 +39,21 @@ export class ConsulServer {
   readonly gossipPort: number;
   readonly #args: readonly string[];
   readonly #token: string | undefined;
+  /** Null for one that keeps nothing. */
+  readonly #folder: string | null;
   #child: ChildProcess | null = null;
   #output = '';
 
-  private constructor(port: number, gossipPort: number, args: readonly string[], token: string | undefined) {
-    this.port = port;
-    this.gossipPort = gossipPort;
+  private constructor(
+    ports: { readonly http: number; readonly lan: number },
+    args: readonly string[],
+    { token, isPersistent = false }: ConsulServerOptions,
+  ) {
+    this.port = ports.http;
+    this.gossipPort = ports.lan;
     this.#args = args;
     this.#token = token;
+    this.#folder = isPersistent ? mkdtempSync(join(tmpdir(), 'consul-')) : null;
   }
 
   /** Two servers that are one cluster: each needs the other to have a leader. */
@@ -71,20 +85,31 @@ export class ConsulServer {
     }
   }
 
-  static async start({ settings = [], token }: ConsulServerOptions = {}): Promise<ConsulServer> {
+  static async start(options: ConsulServerOptions = {}): Promise<ConsulServer> {
+    const { settings = [], isPersistent = false } = options;
+    // A development agent has these of itself.
+    const kept = [
+      'bootstrap_expect = 1',
+      'performance { raft_multiplier = 1 }',
+      'leave_on_terminate = false',
+    ];
     for (let starts = 1; ; starts += 1) {
       const [http, server, lan, wan] = await freePorts(4);
       const ports = ['-http-port', `${http}`, '-server-port', `${server}`];
       const gossip = ['-serf-lan-port', `${lan}`, '-serf-wan-port', `${wan}`, '-dns-port', '-1'];
-      const all = ['ports { grpc = -1 }', 'disable_update_check = true', ...settings];
+      const all = [
+        'ports { grpc = -1 }',
+        'disable_update_check = true',
+        ...(isPersistent ? kept : []),
+      ].concat(settings);
       const args = [...ports, ...gossip, ...all.flatMap((text) => ['-hcl', text])];
-      const consul = new ConsulServer(http!, lan!, args, token);
+      const consul = new ConsulServer({ http: http!, lan: lan! }, args, options);
       try {
         await consul.restart();
         return consul;
       } catch (error) {
         // Somebody else may have taken a port meanwhile.
-        await consul.kill();
+        await consul.close();
         if (starts === STARTS_MAX) throw error;
       }
     }
@@ -94,13 +119,14 @@ export class ConsulServer {
     return `127.0.0.1:${this.port}`;
   }
 
-  /** On the same ports, with nothing in it. Resolves when it has a leader. */
-  async restart(): Promise<void> {
+  /** On the same ports; with nothing in it, unless it is persistent and not wiped. Resolves when it has a leader. */
+  async restart({ isWiped = false } = {}): Promise<void> {
     await this.kill();
     this.#output = '';
+    if (isWiped && this.#folder !== null) rmSync(this.#folder, { recursive: true, force: true });
     const args = [
       'agent',
-      '-dev',
+      ...(this.#folder === null ? ['-dev'] : ['-server', '-data-dir', this.#folder]),
       '-log-level',
       'warn',
       '-bind',
@@ -158,6 +184,7 @@ export class ConsulServer {
 
   async close(): Promise<void> {
     await this.kill();
+    if (this.#folder !== null) rmSync(this.#folder, { recursive: true, force: true });
   }
 
   async #isReady(): Promise<boolean> {

@@ -8,7 +8,7 @@ import type { Registry } from '../../../src/core/index.js';
 import { Watch } from '../../support/registry-contract.js';
 import { type ZooKeeperServer, zooKeeperPeer } from '../../support/zookeeper-server.js';
 import { atEnd, eventually, peerTest, shared } from '../support.js';
-import { node, openRegistry, REFER, SERVERS, startServer, Tree, UNAVAILABLE, Wire } from './scene.js';
+import { AGENT, node, openRegistry, REFER, SERVERS, startServer, Tree, UNAVAILABLE, Wire } from './scene.js';
 
 const NEEDED = [zooKeeperPeer];
 const WAIT_MS = 20_000;
@@ -140,6 +140,24 @@ for (const way of ['refuse', 'blackHole'] as const) {
     },
   );
 }
+
+peerTest('a node that somebody removes is listed again without a look', NEEDED, async () => {
+  const real = await server();
+  const chroot = '/fault-removed';
+  const { registry } = openRegistry(`${real.address}${chroot}`, '', 3_600_000);
+  registry.announce(node(8001), 'available');
+  registry.announce(AGENT, 'available');
+  assert.ok(await registry.settled(WAIT_MS));
+  const tree = await Tree.open(real);
+  const places = [`${chroot}${SERVERS}/${NODE}`, `${chroot}/motan/agent/shop/node/127.0.0.1:8002`];
+
+  for (const place of [...places, ...places]) {
+    await tree.delete(place);
+    await eventually(`${place} is there again`, WAIT_MS, () => tree.client.stat(place));
+  }
+
+  assert.ok(await registry.settled(WAIT_MS));
+});
 
 peerTest('fifty lost connections in a row lose no node and no change', NEEDED, async () => {
   const all = await scene();

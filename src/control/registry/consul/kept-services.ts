@@ -94,8 +94,11 @@ export class KeptServices {
 
   /** As the agent has it now. All who look at the same time share one list. */
   async look(node: MeshUrl): Promise<Availability | 'absent'> {
-    const check = (await this.#checks()).get(checkIdOf(idOf(node)));
-    if (check === undefined || (check.tags !== null && !isSame(check.tags, tagsOf(node)))) return 'absent';
+    const id = idOf(node);
+    const check = (await this.#checks()).get(checkIdOf(id));
+    const kept = this.#kept.get(id);
+    const tags = kept?.node === node ? kept.tags : tagsOf(node);
+    if (check === undefined || (check.tags !== null && !isSame(check.tags, tags))) return 'absent';
     return check.status === 'passing' || check.status === 'warning' ? 'available' : 'unavailable';
   }
 

@@ -21,7 +21,7 @@ import type { RegistryDriver } from './driver.js';
 const STEPS_AT_ONCE = 16;
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 10_000;
-/** Nodes looked at in one round; more take their turn. */
+/** Nodes looked at in one round, where each is a question of its own; more take their turn. */
 const LOOKS_MAX = 64;
 
 export interface AnnouncementLoopDeps {
@@ -54,6 +54,8 @@ export class AnnouncementLoop {
   #isUp = false;
   #isClosed = false;
   #lastError: string | null = null;
+  /** Of the last round of looking. */
+  #lookError: string | null = null;
   #lastContactMs: number | null = null;
   #retryTimer: NodeJS.Timeout | null = null;
   #lookTimer: NodeJS.Timeout | null = null;
@@ -62,9 +64,9 @@ export class AnnouncementLoop {
     this.#deps = deps;
   }
 
-  /** Why the last step failed; null when none did since. */
+  /** Why the last step failed, or the last round of looking; null when all went well since. */
   get lastError(): string | null {
-    return this.#lastError;
+    return this.#lastError ?? this.#lookError;
   }
 
   get lastContactMs(): number | null {
@@ -247,25 +249,26 @@ export class AnnouncementLoop {
   async #look(): Promise<void> {
     if (!this.#isUp) return;
     if (this.#lookLine.length === 0) this.#lookLine = [...this.#announcements.values()];
-    const turn = this.#lookLine.splice(0, LOOKS_MAX);
-    await Promise.all(turn.map((announcement) => this.#compare(announcement)));
+    const turn = this.#lookLine.splice(0, this.#deps.driver.looksMax ?? LOOKS_MAX);
+    const troubles = await Promise.all(turn.map((announcement) => this.#compare(announcement)));
+    this.#lookError = troubles.find((trouble) => trouble !== null) ?? null;
     this.#work();
   }
 
-  async #compare(announcement: Announcement): Promise<void> {
-    if (announcement.isDirty || announcement.isBusy || this.#isClosed) return;
+  /** Resolves with why it cannot be looked at. */
+  async #compare(announcement: Announcement): Promise<string | null> {
+    if (announcement.isDirty || announcement.isBusy || this.#isClosed) return null;
     const { driver, clock } = this.#deps;
     const { node } = announcement;
     let found: Availability | 'absent' | null;
     try {
       found = await driver.look(node);
     } catch (error) {
-      this.#lastError = `${node.identity} cannot be looked at: ${messageOf(error)}`;
-      return;
+      return `${node.identity} cannot be looked at: ${messageOf(error)}`;
     }
     this.#lastContactMs = clock.wallMs();
-    if (found === null || announcement.isDirty || announcement.isBusy) return;
-    this.#onFound(announcement, found);
+    if (found !== null && !announcement.isDirty && !announcement.isBusy) this.#onFound(announcement, found);
+    return null;
   }
 
   #onFound(announcement: Announcement, found: Availability | 'absent'): void {
