@@ -108,11 +108,11 @@ export class Tree {
     );
   }
 
-  async set(path: string, data: string): Promise<void> {
+  async set(path: string, data: string | Buffer): Promise<void> {
     await this.session.request(
       path,
       5,
-      (writer) => writer.text(path).text(data).int(-1),
+      (writer) => writer.text(path).buffer(Buffer.from(data)).int(-1),
       () => {},
     );
   }
