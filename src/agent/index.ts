@@ -7,4 +7,10 @@ export {
   runAgent,
   systemClock,
 } from './run-agent.js';
+export {
+  type BridgeEvent,
+  type BridgeStatus,
+  type RunBridgeOptions,
+  runBridge,
+} from './run-bridge.js';
 export { version } from './version.js';

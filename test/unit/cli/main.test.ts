@@ -3,7 +3,19 @@ import { test } from 'node:test';
 import { isRun, main } from '../../../src/cli/main.js';
 import { RecordingIo } from './recording-io.js';
 
-const COMMANDS = ['check', 'config', 'state', 'status', 'services', 'commands', 'call', 'decode', 'version'];
+const COMMANDS = [
+  'check',
+  'config',
+  'state',
+  'status',
+  'services',
+  'registry',
+  'commands',
+  'bridge',
+  'call',
+  'decode',
+  'version',
+];
 
 async function peony(...argv: string[]): Promise<RecordingIo> {
   const io = new RecordingIo();
