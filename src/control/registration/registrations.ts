@@ -116,6 +116,19 @@ export class DynamicRegistrations implements Registrations {
     posted: unknown,
     wish: LeaseWish | null,
   ): Promise<readonly Registration[]> {
+    try {
+      return await this.#add(kind, posted, wish);
+    } catch (error) {
+      this.#deps.logger.warn({ kind, error: messageOf(error) }, 'a registration is refused');
+      throw error;
+    }
+  }
+
+  async #add(
+    kind: RegistrationKind,
+    posted: unknown,
+    wish: LeaseWish | null,
+  ): Promise<readonly Registration[]> {
     const { urls, ttlSeconds } = readPosted(kind, posted, this.#rules, true);
     const lease = this.#leaseOf(wish ?? (ttlSeconds === null ? null : { kind: 'ttl', seconds: ttlSeconds }));
     const entries = urls.map((url) => this.#entry(kind, url, lease));

@@ -23,7 +23,7 @@ export const motanGo: Peer = await buildPeer(
   'needs Go 1.21 or newer and its module proxy',
 );
 
-export function motanGoBin(program: 'agent' | 'echo-server' | 'client'): string {
+export function motanGoBin(program: 'agent' | 'echo-server' | 'client' | 'mesh-client'): string {
   return `${FOLDER}bin/${program}`;
 }
 
