@@ -11,7 +11,7 @@
  * or is about another service is refused by name, and the next is tried.
  */
 import { createHash } from 'node:crypto';
-import { link, rm, stat } from 'node:fs/promises';
+import { link, lstat, rm } from 'node:fs/promises';
 import path from 'node:path';
 import {
   AgentError,
@@ -174,8 +174,10 @@ export class SnapshotFiles implements SnapshotStore {
     parse: (text: string, file: string, savedAtMs: number) => Snapshot,
   ): Promise<Snapshot | null> {
     try {
-      const { mtimeMs } = await stat(file);
-      return parse(await readBounded(file, SNAPSHOT_BYTES_MAX), file, mtimeMs);
+      const stats = await lstat(file);
+      // A link would have us read, and quote in the log, what somebody else points at.
+      if (stats.isSymbolicLink()) throw invalid('a symbolic link');
+      return parse(await readBounded(file, SNAPSHOT_BYTES_MAX), file, stats.mtimeMs);
     } catch (error) {
       if (fileErrorCode(error) === 'ENOENT') return null;
       this.#logger.warn({ file }, `snapshot refused: ${messageOf(error)}`);
@@ -223,7 +225,13 @@ function parseOwn(text: string, refer: MeshUrl, file: string): Snapshot {
   const { savedAtMs } = content;
   if (typeof savedAtMs !== 'number' || !Number.isFinite(savedAtMs))
     throw invalid('"savedAtMs" must be a number');
-  const nodes = listOf(content.nodes).map(parseExactUrl);
+  const nodes = listOf(content.nodes).map((value) => {
+    const node = parseExactUrl(value);
+    if (node.path !== refer.path) throw invalid(`"nodes" has one of "${node.path}"`);
+    if (parseNodeAddress(node.address) === null)
+      throw invalid(`"nodes" has one without a usable address: ${node.address}`);
+    return node;
+  });
   return { nodes, savedAtMs, file };
 }
 

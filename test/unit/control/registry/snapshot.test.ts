@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { SnapshotFiles } from '../../../../src/control/registry/index.js';
@@ -165,6 +165,11 @@ const REFUSED: readonly (readonly [claim: string, content: unknown])[] = [
   ['without a time', { ...OWN_CONTENT, savedAtMs: 'yesterday' }],
   ['without nodes', { ...OWN_CONTENT, nodes: [] }],
   ['with nodes that are no urls', { ...OWN_CONTENT, nodes: ['10.0.0.5:9982'] }],
+  ['with nodes of another service', { ...OWN_CONTENT, nodes: [NODE.with({ path: 'com.x.Other' }).toText()] }],
+  ['with nodes without a port', { ...OWN_CONTENT, nodes: [NODE.with({ port: 0 }).toText()] }],
+  ['with nodes without a host', { ...OWN_CONTENT, nodes: [NODE.with({ host: '' }).toText()] }],
+  ['with a group that is no text', { ...OWN_CONTENT, group: ['g1'] }],
+  ['a list', [OWN_CONTENT]],
   ['with nodes that are no list', { ...OWN_CONTENT, nodes: {} }],
   ['null', 'null'],
 ];
@@ -184,6 +189,50 @@ for (const [claim, content] of REFUSED) {
     );
   });
 }
+
+const UNREADABLE: readonly (readonly [claim: string, spoil: (file: string) => Promise<void>])[] = [
+  [
+    'a symbolic link',
+    async (file) => {
+      await rename(file, `${file}.elsewhere`);
+      await symlink(`${file}.elsewhere`, file);
+    },
+  ],
+  ['over the bound', (file) => truncate(file, 9 * 1024 * 1024)],
+  [
+    'a directory',
+    async (file) => {
+      await rename(file, `${file}.elsewhere`);
+      await mkdir(file);
+    },
+  ],
+];
+
+for (const [claim, spoil] of UNREADABLE) {
+  test(`a snapshot that is ${claim} is refused by name, and the generation before is taken`, async (t) => {
+    const { directory, logger, snapshots, write } = await place(t);
+    await write(OWN, OWN_CONTENT);
+    await write(PREVIOUS, OWN_CONTENT);
+    await spoil(path.join(directory, OWN));
+
+    const snapshot = await snapshots.load(REFER);
+
+    assert.equal(snapshot!.file, path.join(directory, PREVIOUS));
+    assert.deepEqual(
+      logger.lines.filter(({ level }) => level === 'warn').map(({ fields }) => fields.file),
+      [path.join(directory, OWN)],
+    );
+  });
+}
+
+test('a place of snapshots that cannot be entered is told, and stops nothing', async (t) => {
+  const { logger, snapshots, write } = await place(t);
+  await write('.peony', 'a file');
+
+  assert.equal(await snapshots.load(REFER), null);
+
+  assert.ok(logger.lines.some(({ level }) => level === 'warn'));
+});
 
 test('a snapshot of a peer is taken when there is none of ours', async (t) => {
   const { snapshots, write } = await place(t);
