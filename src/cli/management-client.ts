@@ -1,5 +1,5 @@
 /**
- * Asks the management API of a running agent (docs/operations.md). Reads only, so no token is needed.
+ * Asks the management API of a running agent (docs/operations.md). No token is sent: what changes state is done on its machine.
  *
  * An agent that does not answer, or something else that does, is an AgentError `E_NO_AGENT` that says where was asked.
  */
@@ -73,18 +73,33 @@ export async function asking(io: CliIo, work: () => Promise<void>): Promise<void
 
 /** The JSON that the agent answers. Throws AgentError `E_NO_AGENT`. */
 export async function ask(target: ManagementTarget, path: string): Promise<unknown> {
-  const { status, text } = await get(target, path);
-  try {
-    const value: unknown = JSON.parse(text);
-    if (status === 200 && typeof value === 'object' && value !== null) return value;
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error; // not JSON is told below
-  }
+  const { status, text } = await exchange(target, path, null);
+  const value = status === 200 ? jsonObject(text) : null;
+  if (value !== null) return value;
   const said = `HTTP ${status} ${JSON.stringify(text.slice(0, 60))}`;
   throw new AgentError(
     'E_NO_AGENT',
     `what answers at ${placeOf(target)} is no Peony agent: ${path} gives ${said}`,
   );
+}
+
+/** Has the agent do something: its JSON answer. Throws AgentError `E_NO_AGENT`, or `E_REFUSED` with its reason. */
+export async function order(target: ManagementTarget, path: string, form: URLSearchParams): Promise<unknown> {
+  const { status, text } = await exchange(target, path, form.toString());
+  const value = jsonObject(text);
+  if (status === 200 && value !== null) return value;
+  const detail = value !== null && 'detail' in value ? String(value.detail) : text.slice(0, 200);
+  throw new AgentError('E_REFUSED', `the agent at ${placeOf(target)} refuses (HTTP ${status}): ${detail}`);
+}
+
+function jsonObject(text: string): object | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' ? value : null;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return null;
+  }
 }
 
 function placeOf({ host, port, unix }: ManagementTarget): string {
@@ -96,17 +111,22 @@ interface HttpAnswer {
   readonly text: string;
 }
 
-function get(target: ManagementTarget, path: string): Promise<HttpAnswer> {
+/** GET, or POST of a form. */
+function exchange(target: ManagementTarget, path: string, form: string | null): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const where =
       target.unix === null ? { host: target.host, port: target.port } : { socketPath: target.unix };
-    const request = http.get({
+    const headers = { host: 'localhost', connection: 'close' };
+    const posted = { ...headers, 'content-type': 'application/x-www-form-urlencoded' };
+    const request = http.request({
       ...where,
       path,
-      headers: { host: 'localhost', connection: 'close' },
+      method: form === null ? 'GET' : 'POST',
+      headers: form === null ? headers : posted,
       signal: AbortSignal.timeout(ANSWER_MS_MAX),
     });
     request.on('error', (error) => reject(noAgent(target, error)));
+    request.end(form ?? undefined);
     request.on('response', (response) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
