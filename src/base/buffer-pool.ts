@@ -1,10 +1,11 @@
 /**
- * Large buffers that are used again: a fresh megabyte costs some 200 us of page faults, more than sending it.
+ * Large buffers that are used again: a fresh megabyte costs some 200 us of page faults, more than sending it, and thousands of smaller ones
+ * a second make the collector stop everything again and again.
  *
  * `take` rounds up to a power of two. `give` is for who knows that nobody looks at the bytes any more; a buffer that is never given
  * back is simply collected, so forgetting is safe and giving twice is not.
  */
-const CLASS_BYTES_MIN = 64 * 1024;
+const CLASS_BYTES_MIN = 8 * 1024;
 const CLASS_BYTES_MAX = 16 * 1024 * 1024;
 const KEPT_BYTES_MAX = 32 * 1024 * 1024;
 

@@ -15,7 +15,12 @@ import {
   ResponseReader,
 } from '../../wire/http1/index.js';
 import { type ByteStream, CHUNK_BYTES, type StreamOwner, WRITE_STALL_MS } from '../transport/index.js';
-import { type Exchange, type ExchangeCarrier, KEPT_BODY_BYTES_MAX } from './exchange.js';
+import {
+  COPIED_HEAD_BYTES_MAX,
+  type Exchange,
+  type ExchangeCarrier,
+  KEPT_BODY_BYTES_MAX,
+} from './exchange.js';
 
 /** Up to this size a body is copied behind its head, so that both leave in one slice. */
 const COPIED_BYTES_MAX = 16 * 1024;
@@ -71,7 +76,7 @@ export class HttpConnection implements StreamOwner, ExchangeCarrier {
     // Who allows more time for the request than streams do means it.
     stream.writeStallMs = Math.max(WRITE_STALL_MS, timeouts.writeMs);
     if (body === null || body === 'stream') {
-      this.#write(head, true);
+      this.#write(head, head.length > COPIED_HEAD_BYTES_MAX);
       exchange.writeEarly();
       return;
     }

@@ -28,8 +28,10 @@ export interface HttpTimeouts {
 
 export interface HttpRequest {
   readonly method: string;
-  /** Request line, fields and blank line as they go out. Must not change any more. */
+  /** Request line, fields and blank line as they go out, and perhaps a small body. Must not change any more. */
   readonly head: Buffer;
+  /** Memory of the loop's pool behind `head`: goes back when it cannot be sent again. At most COPIED_HEAD_BYTES_MAX of it are used. */
+  readonly headPooled?: Buffer | null;
   /**
    * Null for none. A buffer is sent as it is and must not change until the exchange is over. `stream`: the body follows by
    * `write` and `end`, framed as the head says: chunk heads are the caller's.
@@ -111,6 +113,8 @@ const NEVER = Number.POSITIVE_INFINITY;
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE']);
 /** A longer body is not kept for a second try: callers would decide how much memory a slow upstream costs. */
 export const KEPT_BODY_BYTES_MAX = 64 * 1024;
+/** Up to this size a head is copied to be sent, so that its memory is free as soon as it is not sent again. */
+export const COPIED_HEAD_BYTES_MAX = 32 * 1024;
 
 type Phase = 'waiting' | 'sending' | 'awaiting' | 'receiving' | 'done';
 
@@ -125,6 +129,7 @@ export class Exchange implements HttpExchange, WheelTimer {
   readonly #isStreamed: boolean;
   /** Null once it cannot be sent again. */
   #request: HttpRequest | null;
+  #headPooled: Buffer | null;
   #carrier: ExchangeCarrier | null = null;
   #phase: Phase = 'waiting';
   #isReused = false;
@@ -150,6 +155,7 @@ export class Exchange implements HttpExchange, WheelTimer {
     this.#isStreamed = request.body === 'stream';
     this.#isBodyEnded = !this.#isStreamed;
     this.#request = request;
+    this.#headPooled = request.headPooled ?? null;
   }
 
   /** True when the whole request is on its way: only then can the connection carry another. */
@@ -270,7 +276,7 @@ export class Exchange implements HttpExchange, WheelTimer {
     this.#lastByteMs = nowMs;
     if (this.#phase === 'receiving') return;
     this.#phase = 'receiving';
-    this.#request = null;
+    this.#forgetRequest();
     this.#dueMs = this.#receivingDueMs();
     this.#arm();
   }
@@ -280,7 +286,7 @@ export class Exchange implements HttpExchange, WheelTimer {
     this.#owner.loop.timers.remove(this);
     this.#phase = 'done';
     this.#carrier = null;
-    this.#request = null;
+    this.#forgetRequest();
   }
 
   /**
@@ -334,12 +340,20 @@ export class Exchange implements HttpExchange, WheelTimer {
     this.#owner.loop.timers.remove(this);
     const isWaiting = this.#phase === 'waiting';
     this.#phase = 'done';
-    this.#request = null;
+    this.#forgetRequest();
     this.#early = [];
     const carrier = this.#carrier;
     this.#carrier = null;
     if (isWaiting) this.#owner.forgetWaiting(this);
     else carrier?.abandon();
+  }
+
+  /** It is not sent again; whoever carried it has its own copy of the head. */
+  #forgetRequest(): void {
+    this.#request = null;
+    if (this.#headPooled === null) return;
+    this.#owner.loop.buffers.give(this.#headPooled);
+    this.#headPooled = null;
   }
 
   #lateText(): string {

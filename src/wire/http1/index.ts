@@ -7,6 +7,7 @@ export { HTTP1_LIMITS, type Http1Limits } from './limits.js';
 export {
   decodePath,
   encodePath,
+  isQueryPlain,
   normalizePath,
   queryEscape,
   queryEscapePercent,

@@ -81,6 +81,21 @@ export function encodePath(path: string): string {
   return path.replace(PATH_ESCAPED, escapeByte);
 }
 
+/** Whether each byte stands for itself in a form or query. A search in the text takes twice as long. */
+export function isQueryPlain(bytes: Uint8Array, start: number, end: number): boolean {
+  let at = start;
+  for (const last = end - 3; at < last; at += 4) {
+    const isPlain =
+      QUERY_PLAIN[bytes[at]!]! &
+      QUERY_PLAIN[bytes[at + 1]!]! &
+      QUERY_PLAIN[bytes[at + 2]!]! &
+      QUERY_PLAIN[bytes[at + 3]!]!;
+    if (isPlain === 0) return false;
+  }
+  while (at < end && QUERY_PLAIN[bytes[at]!] === 1) at += 1;
+  return at >= end;
+}
+
 /** A key or value of a form or query, as Go's url.QueryEscape: a blank is `+`. */
 export function queryEscape(text: string): string {
   return text.replace(QUERY_ESCAPED, escapeFormByte);
@@ -90,6 +105,11 @@ export function queryEscape(text: string): string {
 export function queryEscapePercent(text: string): string {
   return text.replace(QUERY_ESCAPED, escapeByte);
 }
+
+/** 1 for bytes that are not escaped. */
+const QUERY_PLAIN = Uint8Array.from({ length: 256 }, (_, code) =>
+  String.fromCharCode(code).search(QUERY_ESCAPED) < 0 ? 1 : 0,
+);
 
 const ESCAPES = Array.from(
   { length: 256 },

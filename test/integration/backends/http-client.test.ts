@@ -555,6 +555,42 @@ test('the handler may cancel inside its head', async (t) => {
   assert.equal(heard.body, '');
 });
 
+/** A request whose head, with a body behind it, lies in memory of the pool. */
+function pooledRequest(loop: IoLoop, body: string): HttpRequest & { readonly headPooled: Buffer } {
+  const text = `POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  const headPooled = loop.buffers.take(text.length);
+  headPooled.write(text, 'latin1');
+  return { ...request('POST'), head: headPooled.subarray(0, text.length), headPooled };
+}
+
+test('pooled memory of a request goes back when it is over, and not before', async (t) => {
+  const { upstream, loop } = await scene(t, echoBody, { connectionsMax: 1, queueMax: 8 });
+  const bodies = ['a', 'b', 'c'].map((letter) => letter.repeat(16_000));
+  const wanted = bodies.map((body) => pooledRequest(loop, body));
+
+  const heard = await Promise.all(wanted.map((one) => run(upstream, one)));
+
+  assert.deepEqual(
+    heard.map((one) => one.body),
+    bodies,
+  );
+  const returned = new Set(bodies.map(() => loop.buffers.take(16_000)));
+  assert.deepEqual(returned, new Set(wanted.map((one) => one.headPooled)));
+});
+
+test('pooled memory of a request goes back once when it fails or is cancelled', async (t) => {
+  const { upstream, loop } = await scene(t, () => undefined, { connectionsMax: 1, queueMax: 8 });
+  const wanted = ['a', 'b'].map((letter) => pooledRequest(loop, letter.repeat(16_000)));
+  const exchanges = wanted.map((one) => begin(upstream, one).exchange);
+  for (const exchange of exchanges) exchange.cancel();
+  for (const exchange of exchanges) exchange.cancel();
+
+  const taken = [1, 2, 3].map(() => loop.buffers.take(16_000));
+
+  assert.equal(new Set(taken).size, 3);
+  assert.equal(taken.filter((buffer) => wanted.some((one) => one.headPooled === buffer)).length, 2);
+});
+
 test('idle connections are closed when their time is over', async (t) => {
   const { backend, upstream } = await scene(t, echoBody, { idleTimeoutMs: 50 });
   await run(upstream, request('GET'));

@@ -3,6 +3,7 @@ import { writeInteger, writeSigned64 } from '../../../base/index.js';
 import { type Call, failed, type Logger, type Reply } from '../../../core/index.js';
 import { HTTP1_LIMITS } from '../../../wire/http1/index.js';
 import {
+  COPIED_HEAD_BYTES_MAX,
   type HttpClientDeps,
   type HttpFailure,
   type HttpTarget,
@@ -30,7 +31,9 @@ export interface Outgoing {
 }
 
 /** Up to this size a body is copied behind its head: one piece of memory, one write, nothing to keep alive. */
-const JOINED_BYTES_MAX = 16 * 1024;
+const JOINED_BYTES_MAX = 24 * 1024;
+/** From this size a request is made in memory that is used again. */
+const POOLED_BYTES_MIN = 4 * 1024;
 /** Request id, timeout, length and blank line. */
 const TAIL_BYTES_MAX = 160;
 const ID_FIELD = Buffer.from(`${INNER_FIELDS.get('M_rid')}: `);
@@ -82,12 +85,13 @@ export class Backend {
   /**
    * Sends `outgoing` with `body[start, end)` behind it. A call whose time is over already fails instead. The body's memory may be the call's: it is
    * made to outlive this where it has to.
+   * @param body bytes, or latin1 text as a whole
    */
   send(
     waiting: BackendCall,
     upstream: HttpUpstream,
     outgoing: Outgoing,
-    body: Buffer,
+    body: Buffer | string,
     start: number,
     end: number,
   ): void {
@@ -104,14 +108,18 @@ export class Backend {
       return;
     }
     const isJoined = end - start <= JOINED_BYTES_MAX;
-    const head = completeHead(outgoing, call, leftMs, body, start, end, isJoined);
+    const headBytesMax = outgoing.front.length + TAIL_BYTES_MAX + (isJoined ? end - start : 0);
+    const isPooled = headBytesMax >= POOLED_BYTES_MIN && headBytesMax <= COPIED_HEAD_BYTES_MAX;
+    const headPooled = isPooled ? this.deps.loop.buffers.take(headBytesMax) : null;
+    const into = headPooled ?? Buffer.allocUnsafe(headBytesMax);
+    const head = completeHead(into, outgoing, call, leftMs, body, start, end, isJoined);
     let rest: Buffer | null = null;
     let pooled: Buffer | null = null;
     if (!isJoined && body === call.bytes) {
       rest = this.#ownBody(call, start, end);
       pooled = call.pooled;
     } else if (!isJoined) {
-      rest = body.subarray(start, end);
+      rest = typeof body === 'string' ? Buffer.from(body, 'latin1') : body.subarray(start, end);
     }
     // What waits for an answer must not keep its body: callers would decide how much memory a slow backend costs.
     call.bytes = NO_BYTES;
@@ -120,7 +128,10 @@ export class Backend {
     if (!waiting.isCounted) this.inFlight += 1;
     waiting.isCounted = true;
     const { method } = outgoing;
-    waiting.exchange = upstream.start({ method, head, body: rest, pooled, timeouts, untilMs }, waiting);
+    waiting.exchange = upstream.start(
+      { method, head, headPooled, body: rest, pooled, timeouts, untilMs },
+      waiting,
+    );
   }
 
   /** The reply that tells of trouble with the backend, in the words of the peer. */
@@ -150,19 +161,19 @@ export class Backend {
   }
 }
 
-/** Head and blank line, and the body behind it when `isJoined`. */
+/** Writes head and blank line, and the body behind it when `isJoined`. */
 function completeHead(
+  into: Buffer,
   outgoing: Outgoing,
   call: Call,
   leftMs: number,
-  body: Buffer,
+  body: Buffer | string,
   start: number,
   end: number,
   isJoined: boolean,
 ): Buffer {
   const { front } = outgoing;
   const bodyBytes = end - start;
-  const into = Buffer.allocUnsafe(front.length + TAIL_BYTES_MAX + (isJoined ? bodyBytes : 0));
   into.set(front, 0);
   let at = front.length;
   if (outgoing.needsId) {
@@ -178,7 +189,8 @@ function completeHead(
     at = endLine(into, writeInteger(into, at + LENGTH_FIELD.length, bodyBytes));
   }
   at = endLine(into, at);
-  if (isJoined && bodyBytes > 0) at += body.copy(into, at, start, end);
+  if (isJoined && bodyBytes > 0)
+    at += typeof body === 'string' ? into.write(body, at, 'latin1') : body.copy(into, at, start, end);
   return into.subarray(0, at);
 }
 

@@ -16,7 +16,7 @@ import {
   latin1Text,
   type ProviderObserver,
 } from '../../../core/index.js';
-import { isToken, queryEscape, type ResponseHead } from '../../../wire/http1/index.js';
+import { isQueryPlain, isToken, queryEscape, type ResponseHead } from '../../../wire/http1/index.js';
 import type { HttpFailure, HttpUpstream } from '../../http-client/index.js';
 import { VALUE_FRONT_BYTES_MAX } from './answer-front.js';
 import { type EchoOptions, echoHead, exceptionHead } from './answer-heads.js';
@@ -42,7 +42,6 @@ export const HTTPX_FLAVOUR: UrlFlavour = { isHttpx: true, userAgent: 'weibo-mesh
 const ANY_METHOD = 'http_default_motan_method';
 const FORM_FIELD = 'Content-Type: application/x-www-form-urlencoded\r\n';
 const REDIRECTS_MAX = 10;
-const NO_BYTES = Buffer.alloc(0);
 
 /** A method's url, and the HTTP method that it is asked with; null when the format cannot be used. */
 interface MethodUrl {
@@ -144,7 +143,7 @@ export class UrlMode extends Mode {
     } else if (prepared.method === 'POST') {
       // Go's url.Values are written sorted by key.
       form = joined(
-        pairs.toSorted(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0)),
+        pairs.toSorted(({ key: one }, { key: other }) => (one < other ? -1 : one > other ? 1 : 0)),
         true,
       );
     }
@@ -190,11 +189,10 @@ export class UrlMode extends Mode {
     const type = isPost || !this.#flavour.isHttpx ? FORM_FIELD : '';
     const text = `${method} ${target} HTTP/1.1\r\nHost: ${format.host}\r\n${type}${prepared.fields}`;
     const front = Buffer.from(text, 'latin1');
-    const body = form === '' ? NO_BYTES : Buffer.from(form, 'latin1');
     const saysLength = isPost || method === 'PUT' || method === 'PATCH';
     const upstream: HttpUpstream = this.backend.upstreamOf(format.target);
     const needsId = call.call.head.requestId === '';
-    this.backend.send(call, upstream, { method, front, needsId, saysLength }, body, 0, body.length);
+    this.backend.send(call, upstream, { method, front, needsId, saysLength }, form, 0, form.length);
   }
 
   #finish(
@@ -314,24 +312,34 @@ function isFormed(method: string): boolean {
   return method === 'GET' || method === 'POST';
 }
 
+/** latin1. */
+interface FormPair {
+  readonly key: string;
+  readonly value: string | null;
+  /** The key is known to need no escapes. */
+  readonly isKeyPlain: boolean;
+}
+
 /** The parameters that an argument becomes; a string is one key without value. */
-function formPairs(call: Call, argument: Argument): (readonly [string, string | null])[] {
+function formPairs(call: Call, argument: Argument): FormPair[] {
   if (argument.kind === 'none') return [];
-  const pairs: (readonly [string, string | null])[] = [['requestIdFromClient', requestIdText(call)]];
+  const pairs: FormPair[] = [{ key: 'requestIdFromClient', value: requestIdText(call), isKeyPlain: true }];
   if (argument.kind === 'map') {
-    for (const [key, value] of argument.pairs) pairs.push([key, value]);
+    for (const [key, value] of argument.pairs) pairs.push({ key, value, isKeyPlain: false });
   } else if (argument.kind === 'string') {
-    pairs.push([argument.bytes.toString('latin1', argument.start, argument.end), null]);
+    const { bytes, start, end } = argument;
+    const key = bytes.toString('latin1', start, end);
+    pairs.push({ key, value: null, isKeyPlain: isQueryPlain(bytes, start, end) });
   }
   return pairs;
 }
 
 /** Escaped. @param isForm a key without value is written with `=` */
-function joined(pairs: readonly (readonly [string, string | null])[], isForm = false): string {
+function joined(pairs: readonly FormPair[], isForm = false): string {
   let text = '';
-  for (const [key, value] of pairs) {
+  for (const { key, value, isKeyPlain } of pairs) {
     const end = value === null ? (isForm ? '=' : '') : `=${queryEscape(value)}`;
-    text += `${text === '' ? '' : '&'}${queryEscape(key)}${end}`;
+    text += `${text === '' ? '' : '&'}${isKeyPlain ? key : queryEscape(key)}${end}`;
   }
   return text;
 }

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import {
   decodePath,
   encodePath,
+  isQueryPlain,
   normalizePath,
   parseForm,
   queryEscape,
@@ -92,6 +93,16 @@ test('keys and values are escaped so that they separate nothing', () => {
   assert.equal(queryEscape('a b&c=d+e/\xe4'), 'a+b%26c%3Dd%2Be%2F%E4');
   assert.equal(queryEscapePercent('a b&c=d+e/\xe4'), 'a%20b%26c%3Dd%2Be%2F%E4');
   assert.match(queryEscape(ALL_BYTES), /^[-+_.~%0-9A-Za-z]*$/);
+});
+
+test('bytes are plain exactly when escaping leaves them as they are', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: fc.constantFrom(...'azAZ09-_.~ /+%\xe4'), maxLength: 12 }), (text) => {
+      const bytes = Buffer.from(`==${text}==`, 'latin1');
+      assert.equal(isQueryPlain(bytes, 2, bytes.length - 2), queryEscape(text) === text);
+    }),
+  );
+  assert.ok(isQueryPlain(Buffer.from('abcdefg'), 0, 7));
 });
 
 test('a form is read as it was written', () => {
