@@ -91,13 +91,17 @@ export async function environment(programs, all, options) {
   return parts.join('; ');
 }
 
-/** Replaces what stands between the markers of a document. */
 export function writeFigures(file, text) {
+  writeBetween(file, BEGIN, END, text);
+}
+
+/** Replaces what stands between the markers of a document. */
+export function writeBetween(file, begin, end, text) {
   const document = readFileSync(file, 'utf8');
-  const from = document.indexOf(BEGIN);
-  const to = document.indexOf(END);
-  if (from < 0 || to < from) throw new Error(`${file} lacks the lines "${BEGIN}" and "${END}"`);
-  writeFileSync(file, `${document.slice(0, from + BEGIN.length)}\n\n${text}\n\n${document.slice(to)}`);
+  const from = document.indexOf(begin);
+  const to = document.indexOf(end);
+  if (from < 0 || to < from) throw new Error(`${file} lacks the lines "${begin}" and "${end}"`);
+  writeFileSync(file, `${document.slice(0, from + begin.length)}\n\n${text}\n\n${document.slice(to)}`);
 }
 
 function compare(spec, figure, peer, runs) {

@@ -1,4 +1,5 @@
 /** Consul for the fault matrix, with the intervals that users have: they are Motan Java's, and no entry changes them. */
+import { MeshUrl } from '../../../src/core/index.js';
 import { type ConsulServer, consulPeer } from '../../support/consul-server.js';
 import { startServer } from '../consul/scene.js';
 import {
@@ -80,6 +81,14 @@ class ConsulUnderTest implements RegistryUnderTest {
       .map(({ Service }) => `${Service.Address}:${Service.Port}`);
   }
 
+  async isListed(group: string, path: string): Promise<boolean> {
+    const entries = (await this.#server.ask(
+      'GET',
+      `health/service/motanrpc_${group}?passing`,
+    )) as HealthEntry[];
+    return entries.some(({ Service }) => Service.ID.includes(`-${path}@`));
+  }
+
   async list(port: number): Promise<void> {
     await this.#server.ask('PUT', 'agent/service/register', {
       ID: `127.0.0.1:${port}-${SERVICE}`,
@@ -120,6 +129,16 @@ class ConsulUnderTest implements RegistryUnderTest {
         const port = 10_000 + index;
         const id = `127.0.0.1:${port}-${CROWD}`;
         return entryOf(id, tagsOf(crowdUrl(index, weight)), port, `motanrpc_${CROWD}`);
+      }),
+    );
+  }
+
+  async listUrls(urls: readonly string[]): Promise<void> {
+    await this.#register(
+      CROWD_NODE,
+      urls.map((text) => {
+        const { group, path, address, port } = MeshUrl.parse(text);
+        return entryOf(`${address}-${path}`, tagsOf(text), port, `motanrpc_${group}`);
       }),
     );
   }

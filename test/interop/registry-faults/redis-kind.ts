@@ -1,5 +1,6 @@
 /** Redis for the fault matrix. Leases last three seconds, and are renewed every second. */
 import type { Redis } from 'ioredis';
+import { MeshUrl } from '../../../src/core/index.js';
 import { type RedisServer, redisPeer } from '../../support/redis-server.js';
 import { clientOf, keyOf, NODES, nameOf, startServer } from '../redis/scene.js';
 import {
@@ -75,6 +76,13 @@ class RedisUnderTest implements RegistryUnderTest {
       .map((text) => new URL(JSON.parse(text!).url.replace('motan2:', 'http:')).host);
   }
 
+  async isListed(group: string, path: string): Promise<boolean> {
+    const tag = `peony:{${group}/${path}}`;
+    const names = await this.#client.smembers(`${tag}:nodes`);
+    const texts = await Promise.all(names.map((name) => this.#client.get(`${tag}:node:${name}`)));
+    return texts.some((text) => text !== null && !text.includes('"unavailable"'));
+  }
+
   async list(port: number): Promise<void> {
     const text = JSON.stringify({ url: nodeUrl(port) });
     const name = nameOf(port);
@@ -114,6 +122,19 @@ class RedisUnderTest implements RegistryUnderTest {
         const name = nameOf(10_000 + index);
         pipeline.set(`${CROWD_TAG}:node:${name}`, JSON.stringify({ url: crowdUrl(index, weight) }));
         pipeline.sadd(`${CROWD_TAG}:nodes`, name).publish(`${CROWD_TAG}:changed`, name);
+      }
+      return pipeline.exec();
+    });
+  }
+
+  async listUrls(urls: readonly string[]): Promise<void> {
+    await inSlices(urls, 1_000, (some) => {
+      const pipeline = this.#client.pipeline();
+      for (const text of some) {
+        const { group, path, address } = MeshUrl.parse(text);
+        const tag = `peony:{${group}/${path}}`;
+        pipeline.set(`${tag}:node:motan2://${address}`, JSON.stringify({ url: text }));
+        pipeline.sadd(`${tag}:nodes`, `motan2://${address}`);
       }
       return pipeline.exec();
     });

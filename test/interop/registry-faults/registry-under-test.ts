@@ -31,6 +31,8 @@ export interface RegistryUnderTest {
 
   /** Addresses of the available nodes of `SERVICE`; throws while it cannot be asked. */
   addresses(): Promise<readonly string[]>;
+  /** Whether a node of `path` in `group` is listed as available. */
+  isListed(group: string, path: string): Promise<boolean>;
   /** Lists a node of `SERVICE` that stands until it is taken out. */
   list(port: number): Promise<void>;
   unlist(port: number): Promise<void>;
@@ -41,6 +43,8 @@ export interface RegistryUnderTest {
   removeRubbish(): Promise<void>;
   /** Lists so many nodes of `CROWD` at once, or changes all that are. */
   listCrowd(count: number, weight: number): Promise<void>;
+  /** Lists nodes of any services, which stand until they are taken out. */
+  listUrls(urls: readonly string[]): Promise<void>;
   /** From now on agents are refused for their credentials; resolves with what lets them in again. */
   lockOut(wires: readonly Wire[]): Promise<() => Promise<void>>;
 }

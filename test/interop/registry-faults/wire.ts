@@ -12,8 +12,8 @@ export class Wire {
   #delayMs = 0;
   /** Connections that came, since the beginning. */
   connections = 0;
-  /** Bytes that went to the server, since the beginning. */
-  bytes = 0;
+  /** Sees all that goes to the server. */
+  onSent: ((chunk: Buffer, socket: net.Socket) => void) | null = null;
 
   private constructor(port: number, target: number) {
     this.port = port;
@@ -85,14 +85,16 @@ export class Wire {
     }
     const far = net.connect(this.#target, '127.0.0.1');
     this.#keep(far);
-    near.on('data', (chunk) => this.#pass(chunk, far));
+    near.on('data', (chunk) => {
+      this.onSent?.(chunk, far);
+      this.#pass(chunk, far);
+    });
     far.pipe(near);
     near.on('close', () => far.destroy());
     far.on('close', () => near.destroy());
   }
 
   #pass(chunk: Buffer, far: net.Socket): void {
-    this.bytes += chunk.length;
     if (this.#delayMs === 0) far.write(chunk);
     // Timers of one length fire in their order, so bytes stay in theirs.
     else setTimeout(() => far.write(chunk), this.#delayMs);

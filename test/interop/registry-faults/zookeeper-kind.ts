@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { JuteWriter } from '../../../src/control/registry/zookeeper/jute.js';
+import { MeshUrl } from '../../../src/core/index.js';
 import { type ZooKeeperServer, zooKeeperPeer } from '../../support/zookeeper-server.js';
 import { startServer, Tree } from '../zookeeper/scene.js';
 import {
@@ -79,6 +80,10 @@ class ZooKeeperUnderTest implements RegistryUnderTest {
     return await (await this.#open()).names(SERVERS);
   }
 
+  async isListed(group: string, path: string): Promise<boolean> {
+    return (await (await this.#open()).names(`/motan/${group}/${path}/server`)).length > 0;
+  }
+
   async list(port: number): Promise<void> {
     await (await this.#open()).write(`${SERVERS}/127.0.0.1:${port}`, nodeUrl(port));
   }
@@ -118,6 +123,21 @@ class ZooKeeperUnderTest implements RegistryUnderTest {
           const path = `${CROWD_SERVERS}/127.0.0.1:${10_000 + index}`;
           const url = crowdUrl(index, weight);
           return weight === 1 ? tree.create(path, url) : tree.set(path, url);
+        }),
+      ),
+    );
+  }
+
+  async listUrls(urls: readonly string[]): Promise<void> {
+    const tree = await this.#open();
+    // Parents that they share are made once, not by all at the same time.
+    for (const group of new Set(urls.map((text) => MeshUrl.parse(text).group)))
+      await tree.write(`/motan/${group}/first`, '');
+    await inSlices(urls, 500, (some) =>
+      Promise.all(
+        some.map((text) => {
+          const { group, path, address } = MeshUrl.parse(text);
+          return tree.write(`/motan/${group}/${path}/server/${address}`, text);
         }),
       ),
     );
