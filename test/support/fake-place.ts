@@ -115,7 +115,7 @@ export class FakePlace {
         id,
         protocol: 'fake',
         address: this.name,
-        lastContactMs: null,
+        lastContactMs: 0,
         lastError: null,
         announced: [],
         subscribed: [],

@@ -21,6 +21,8 @@ import type { ServiceFilter } from './service-filter.js';
 
 /** Each is two subscriptions; more are left out and told. */
 const SERVICES_MAX = 20_000;
+/** A registry that has not said anything yet is not in trouble. */
+const CONNECTING_MS = 50;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 10_000;
 /** Listing costs at most a twentieth of the time. */
@@ -113,9 +115,14 @@ export class Lane {
         retryMs = RETRY_MS_MIN;
       } catch (error) {
         if (signal.aborted) return;
-        this.#onTrouble(messageOf(error));
-        restMs = retryMs * (0.5 + random() / 2);
-        retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
+        const { lastContactMs, lastError } = this.#deps.from.report();
+        if (lastContactMs === null && lastError === null) {
+          restMs = CONNECTING_MS;
+        } else {
+          this.#onTrouble(messageOf(error));
+          restMs = retryMs * (0.5 + random() / 2);
+          retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
+        }
       }
       await pause(restMs, undefined, { signal }).catch((error: unknown) => {
         if (!signal.aborted) throw error;

@@ -1,21 +1,10 @@
 /** Peony and motan-go in one tree of ZooKeeper: each finds the other's nodes, and calls go both ways. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { stringify } from 'yaml';
 import { zooKeeperPeer } from '../../support/zookeeper-server.js';
 import { type AgentConfig, SERVICE, startAgent, startPeony } from '../agent.js';
-import { goCall, goCalls, goCallUntil, motanGo, motanGoBin, startGoServer } from '../motan-go/peers.js';
-import {
-  accepts,
-  freePort,
-  makeFolder,
-  peerTest,
-  type Running,
-  saysReady,
-  shared,
-  start,
-} from '../support.js';
+import { goCall, goCalls, goCallUntil, motanGo, startGoServer } from '../motan-go/peers.js';
+import { freePort, peerTest, shared } from '../support.js';
+import { registry, startListedGoServer } from './go-server.js';
 import { startServer, Tree } from './scene.js';
 
 const NEEDED = [zooKeeperPeer, motanGo];
@@ -27,10 +16,6 @@ const place = shared(async () => {
   return { server, tree: await Tree.open(server) };
 });
 
-function registry(address: string): AgentConfig {
-  return { 'motan-registry': { zk: { protocol: 'zookeeper', address, registrySessionTimeout: 4 } } };
-}
-
 function referConfig(address: string, group: string): AgentConfig {
   const refer = {
     path: SERVICE,
@@ -41,36 +26,6 @@ function referConfig(address: string, group: string): AgentConfig {
     connectRetryInterval: 200,
   };
   return { ...registry(address), 'motan-refer': { echo: refer } };
-}
-
-/** A server on the motan-go library that lists itself as available. */
-async function startListedGoServer(
-  address: string,
-  group: string,
-): Promise<{ port: number; process: Running }> {
-  const folder = makeFolder();
-  const port = await freePort();
-  const service = {
-    path: SERVICE,
-    group,
-    protocol: 'motan2',
-    registry: 'zk',
-    serialization: 'simple',
-    ref: 'echo',
-    host: '127.0.0.1',
-    export: `motan2:${port}`,
-  };
-  const config = {
-    'motan-server': { application: 'interop-go-server', log_dir: folder },
-    ...registry(address),
-    'motan-service': { echo: service },
-  };
-  const file = join(folder, 'server.yaml');
-  writeFileSync(file, stringify(config));
-  const args = ['-config', file, '-log-dir', folder];
-  const program = { name: 'Go server', command: motanGoBin('echo-server'), args, cwd: folder };
-  const process = await start(program, async (running) => (await saysReady(running)) && accepts(port));
-  return { port, process };
 }
 
 /** Peony with an export of a Go server that is listed nowhere itself. */
