@@ -6,12 +6,14 @@ import {
   type DirectRpcRule,
   type MeshState,
   MeshUrl,
+  type NodeProbe,
   type Problem,
   type ReferConfig,
   type Snapshot,
   type SnapshotStore,
   silentLogger,
 } from '../../../../src/core/index.js';
+import { until } from '../../../support/clock.js';
 import { FakeRegistry } from '../../../support/fake-registry.js';
 import { realClock } from '../../../support/registry-deps.js';
 
@@ -505,4 +507,181 @@ test('a closed discovery publishes nothing more', async (t) => {
 
   assert.equal(states.length, 0);
   assert.equal(r1.subscriptions.size, 0);
+});
+
+/** Answers as the test says, by port: absent ones are not in the data plane. */
+class FakeProbe implements NodeProbe {
+  readonly answering = new Map<number, boolean>();
+  asked = 0;
+
+  isAvailable(_referId: string, endpointId: string): boolean | null {
+    return this.answering.get(portOf(endpointId)) ?? null;
+  }
+
+  probe(_referId: string, endpointId: string): { answeredMs: number | null } | null {
+    this.asked += 1;
+    const answers = this.answering.get(portOf(endpointId));
+    return answers === undefined ? null : { answeredMs: answers ? realClock.nowMs() : null };
+  }
+
+  set(answers: boolean, ...nodePorts: number[]): void {
+    for (const port of nodePorts) this.answering.set(port, answers);
+  }
+}
+
+const portOf = (endpointId: string): number => Number(/:(\d+)\/com/.exec(endpointId)![1]);
+
+const SHORT_HOLD = 'motan2://:0/com.x.Echo?group=g1&discoveryHoldSilence=1';
+const five = [1, 2, 3, 4, 5].map((port) => node(port));
+
+test('a held node that answers stays, a silent one goes, and no timer runs when nothing is held', async (t) => {
+  const probe = new FakeProbe();
+  probe.set(true, 1, 2, 4, 5);
+  probe.set(false, 3);
+  const { discovery, r1, next } = bench(
+    t,
+    { refers: [refer('echo', SHORT_HOLD)] },
+    { probe, probeEveryMs: 20 },
+  );
+  discovery.start();
+  r1.tell('com.x.Echo', five);
+  await next();
+
+  r1.tell('com.x.Echo', five.slice(3));
+  const held = ports(await next());
+  const later = ports(await next());
+  const probes = discovery.report().refers[0]!.registries[0]!.held.map((one) => one.probe);
+  r1.tell('com.x.Echo', five.slice(0, 4));
+  await next();
+  const { asked } = probe;
+  await new Promise((resolve) => setTimeout(resolve, 100));
+
+  assert.deepEqual(held, [4, 5, 1, 2, 3]);
+  assert.deepEqual(later, [4, 5, 1, 2]);
+  assert.deepEqual(probes, ['answers', 'answers']);
+  assert.ok(probe.asked - asked <= 2);
+  assert.deepEqual(ports(discovery.state), [1, 2, 3, 4]);
+});
+
+test('the last nodes stay however silent they are, until an operator believes the registry', async (t) => {
+  const probe = new FakeProbe();
+  probe.set(false, 1, 2, 3, 4, 5);
+  const { discovery, r1, states, next } = bench(
+    t,
+    { refers: [refer('echo', SHORT_HOLD)] },
+    { probe, probeEveryMs: 20 },
+  );
+  discovery.start();
+  r1.tell('com.x.Echo', five);
+  await next();
+  r1.tell('com.x.Echo', []);
+  await until('they are silent for long enough', () => probe.asked > 5 * 60);
+  const statesBefore = states.length;
+
+  const elsewhere = discovery.accept('g2', null);
+  const accepted = discovery.accept('g1', 'com.x.Echo');
+  const state = await next();
+
+  assert.equal(statesBefore, 1);
+  assert.deepEqual([...elsewhere], []);
+  assert.deepEqual([...accepted], [['echo', 5]]);
+  assert.deepEqual(ports(state), []);
+});
+
+test('accepting a registry that says "nobody" drops the nodes of a snapshot, and they are not read again', async (t) => {
+  const { discovery, r1, snapshots, next } = bench(t, {});
+  snapshots.stored.set('g1 com.x.Echo', { nodes: [node(7)], savedAtMs: 1, file: 'f' });
+  discovery.start();
+  r1.tell('com.x.Echo', []);
+  await next();
+
+  const accepted = discovery.accept(null, null);
+  const state = await next();
+  await turn();
+
+  assert.deepEqual([...accepted], [['echo', 1]]);
+  assert.equal(state.clusters[0]!.source, 'none');
+  assert.deepEqual(ports(discovery.state), []);
+  assert.equal(snapshots.loads, 1);
+});
+
+test('accepting a registry that cannot be asked keeps the nodes of a snapshot', async (t) => {
+  const { discovery, r1, snapshots, next } = bench(t, {});
+  snapshots.stored.set('g1 com.x.Echo', { nodes: [node(7)], savedAtMs: 1, file: 'f' });
+  discovery.start();
+  r1.trouble('down');
+  await next();
+
+  assert.equal(discovery.accept(null, null).size, 0);
+  await turn();
+
+  assert.deepEqual(ports(discovery.state), [7]);
+});
+
+const PRIORITY = 'motan2://:0/com.x.Echo?group=g1&registryPriority=r2 > r1';
+
+test('a registry of a lower priority is used while the better one has no nodes', async (t) => {
+  const { discovery, r1, r2, next } = bench(t, { refers: [refer('echo', PRIORITY, ['r1', 'r2'])] });
+  discovery.start();
+
+  r1.tell('com.x.Echo', [node(1), node(2, '&from=r1')]);
+  const first = ports(await next());
+  r2.tell('com.x.Echo', [node(2, '&from=r2')]);
+  const second = await next();
+  r2.tell('com.x.Echo', []);
+  const third = ports(await next());
+
+  assert.deepEqual(first, [1, 2]);
+  assert.deepEqual(ports(second), [2]);
+  assert.equal(second.clusters[0]!.endpoints[0]!.node.text('from'), 'r2');
+  assert.deepEqual(third, [1, 2]);
+});
+
+test('a registry of a lower priority is used as well while no node of the better one takes calls', async (t) => {
+  const probe = new FakeProbe();
+  const { discovery, r1, r2, next } = bench(
+    t,
+    { refers: [refer('echo', PRIORITY, ['r1', 'r2'])] },
+    { probe, probeEveryMs: 5 },
+  );
+  discovery.start();
+  r1.tell('com.x.Echo', [node(1), node(2, '&from=r1')]);
+  r2.tell('com.x.Echo', [node(2, '&from=r2')]);
+
+  probe.set(true, 2);
+  const first = ports(await next());
+  probe.set(false, 2);
+  const second = await next();
+  probe.set(true, 2);
+  const third = ports(await next());
+
+  assert.deepEqual(first, [2]);
+  assert.deepEqual(ports(second), [2, 1]);
+  assert.equal(second.clusters[0]!.endpoints[0]!.node.text('from'), 'r2');
+  assert.deepEqual(third, [2]);
+});
+
+test('ten thousand nodes that all change at once make one state, and those that stay are the same objects', async (t) => {
+  const { discovery, r1, next } = bench(t, {});
+  const many = (offset: number, more = ''): MeshUrl[] =>
+    Array.from({ length: 10_000 }, (_, index) => node(1 + offset + index, more));
+  discovery.start();
+  r1.tell('com.x.Echo', many(0));
+  const first = await next();
+
+  r1.tell('com.x.Echo', many(0, '&weight=2'));
+  const changed = await next();
+  r1.tell('com.x.Echo', [...many(0, '&weight=2').slice(1), node(20_000)]);
+  const one = await next();
+
+  assert.equal(first.clusters[0]!.endpoints.length, 10_000);
+  assert.ok(
+    changed.clusters[0]!.endpoints.every(({ node: { parameters } }) => parameters.get('weight') === '2'),
+  );
+  assert.equal(one.clusters[0]!.endpoints.length, 10_000);
+  assert.ok(
+    one.clusters[0]!.endpoints.slice(0, -1).every(
+      (endpoint, index) => endpoint === changed.clusters[0]!.endpoints[index + 1],
+    ),
+  );
 });
