@@ -5,13 +5,14 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type {
-  CommandListener,
-  CommandScope,
-  MeshUrl,
-  NodeListener,
-  Registry,
-  Subscription,
+import {
+  COPY_MARK,
+  type CommandListener,
+  type CommandScope,
+  type MeshUrl,
+  type NodeListener,
+  type Registry,
+  type Subscription,
 } from '../../src/core/index.js';
 
 export interface RegistryHarness {
@@ -345,6 +346,42 @@ export function registryContract(
     assert.notEqual(after.lastContactMs, null);
   });
 
+  contract('tells the services of which something is announced, where it can', async (tools) => {
+    const registry = tools.open();
+    if (registry.listServices === undefined) return;
+    const node = tools.node('com.x.Echo', 8001);
+    const odd = node.with({ path: 'com.x:Über{1}', group: `${node.group} 100%` });
+    registry.announce(node, 'available');
+    registry.announce(odd, 'available');
+    assert.equal(await registry.settled(WAIT_MS), true);
+
+    const services = await registry.listServices();
+
+    const texts = services.map(({ group, path }) => `${group} ${path}`);
+    assert.deepEqual(texts.sort(), [`${node.group} ${node.path}`, `${odd.group} ${odd.path}`].sort());
+  });
+
+  contract('lets a copy give way to the node itself, whichever was there first', async (tools) => {
+    const [owner, bridge] = [tools.open(), tools.open()];
+    if (bridge.listServices === undefined) return;
+    const watch = tools.watch(tools.open(), 'com.x.Echo');
+    const [first, second] = [tools.node('com.x.Echo', 8001), tools.node('com.x.Echo', 8002)];
+    owner.announce(first, 'available');
+    bridge.announce(copyOf(second), 'available');
+    await watch.until(() => watch.nodes.length === 2);
+
+    bridge.announce(copyOf(first), 'available');
+    owner.announce(second, 'available');
+    await watch.until(() => watch.texts().join() === [first.toText(), second.toText()].join());
+    for (const node of [first, second]) bridge.withdraw(copyOf(node));
+    assert.equal(await bridge.settled(WAIT_MS), true);
+    assert.equal(await owner.settled(WAIT_MS), true);
+    const later = tools.watch(tools.open(), 'com.x.Echo');
+    await later.until(() => later.nodes.length > 0);
+
+    assert.deepEqual(later.texts(), [first.toText(), second.toText()]);
+  });
+
   contract('leaves out what makes no sense, names it, and shows the others', async (tools) => {
     if (tools.harness.addMalformed === null) return;
     const registry = tools.open();
@@ -357,6 +394,11 @@ export function registryContract(
     assert.deepEqual(watch.ports(), [8001]);
     assert.notEqual(registry.report().lastError, null);
   });
+}
+
+/** As a bridge announces it. */
+function copyOf(node: MeshUrl): MeshUrl {
+  return node.withParameter(COPY_MARK, 'elsewhere');
 }
 
 /** A subscription that remembers, and can be waited on. */
