@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  commandKeyOf,
   type HealthEntry,
   idOf,
   nodeOf,
@@ -114,4 +115,11 @@ test('an entry without an address of its own has that of its Consul node', () =>
 test('what is no entry is refused', () => {
   for (const value of [{}, { Service: null }, { Service: [] }, { Service: {}, Node: 'x' }])
     assert.throws(() => toHealthEntry(value), /no entry of a service/);
+});
+
+test('commands stand at the keys that motan-manager writes, and those of agents beside them', () => {
+  assert.equal(commandKeyOf({ kind: 'service', group: 'g1' }), 'motan/command/motanrpc_g1');
+  assert.equal(commandKeyOf({ kind: 'agent', application: 'shop' }), 'motan/command/agent/shop');
+  for (const group of ['a%2fb', 'a/../b', 'a//b', 'a\nb'])
+    assert.throws(() => commandKeyOf({ kind: 'service', group }), /cannot be a key of Consul/, group);
 });

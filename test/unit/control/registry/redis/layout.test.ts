@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
+  CommandPlace,
   entryOfText,
   isName,
   nameOf,
@@ -112,4 +113,14 @@ test('what is too big is not written', () => {
 test('what is shown is short and in one line', () => {
   assert.equal(printable('a\n"b'), '"a\\n\\"b"');
   assert.ok(printable('x'.repeat(10_000)).length < 250);
+});
+
+test('keys and channels of commands are as documented, and no group has those of an application', () => {
+  const ofGroup = new CommandPlace('peony', { kind: 'service', group: 'g1' });
+  const ofAgents = new CommandPlace('peony', { kind: 'agent', application: 'shop' });
+  const like = new CommandPlace('peony', { kind: 'service', group: 'agent/shop' });
+
+  assert.deepEqual([ofGroup.key, ofGroup.channel], ['peony:{g1}:command', 'peony:{g1}:command:changed']);
+  assert.equal(ofAgents.key, 'peony:{agent/shop}:command');
+  assert.equal(like.key, 'peony:{agent%2Fshop}:command');
 });

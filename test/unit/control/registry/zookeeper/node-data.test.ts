@@ -75,3 +75,11 @@ test('what is shown of foreign text is short and holds no line break', () => {
   assert.ok(shown.length < 250);
   assert.ok(!shown.includes('\n') && !shown.includes('\u0000'));
 });
+
+test('a text has the bound that is asked for', () => {
+  const data = Buffer.alloc(70_000, 'x');
+
+  assert.throws(() => textOfData(data), /70000 bytes, expected at most 65536/);
+  assert.equal(textOfData(data, 1_000_000).length, 70_000);
+  assert.equal(textOfData(javaLong('x'.repeat(70_000)), 1_000_000).length, 70_000);
+});

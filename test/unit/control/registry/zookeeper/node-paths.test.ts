@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   agentPath,
+  commandPath,
   isAgent,
   nodePath,
   parentOf,
@@ -45,4 +46,10 @@ test('what ZooKeeper refuses is refused with what it is about', () => {
 test('a chroot is taken with and without slashes around it', () => {
   assert.deepEqual(['', '/', 'a', '/a/b/'].map(toChroot), ['', '', '/a', '/a/b']);
   assert.throws(() => toChroot('/a//b'), /a part is empty/);
+});
+
+test('commands stand where the peers write them', () => {
+  assert.equal(commandPath('', { kind: 'service', group: 'g1' }), '/motan/g1/command');
+  assert.equal(commandPath('/a', { kind: 'agent', application: 'shop' }), '/a/motan/agent/shop/command');
+  assert.throws(() => commandPath('', { kind: 'service', group: '' }), /a part is empty/);
 });
