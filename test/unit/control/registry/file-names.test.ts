@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { toFileName } from '../../../../src/control/registry/file-names.js';
+import { fromFileName, toFileName } from '../../../../src/control/registry/file-names.js';
 import { parseStat } from '../../../../src/control/registry/process-identity.js';
 
 test('plain service names stay readable', () => {
@@ -39,4 +39,14 @@ test('the start time of a process is found whatever its name', () => {
 
   assert.deepEqual(parseStat(`12 (a) S 1 (b) ${fields}\n`), { state: 'S', startTicks: '22' });
   assert.equal(parseStat('12 (a) S 1'), null);
+});
+
+test('a name that was not cut is found again, and no other', () => {
+  const property = fc.property(fc.string({ unit: 'grapheme', maxLength: 20 }), (name) => {
+    assert.equal(fromFileName(toFileName(name)), name);
+  });
+
+  fc.assert(property, { numRuns: 500 });
+  for (const file of [toFileName('x'.repeat(300)), 'a b', '%zz', '.hidden', '%61'])
+    assert.equal(fromFileName(file), null, file);
 });

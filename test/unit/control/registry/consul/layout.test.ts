@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   commandKeyOf,
+  groupOfName,
   type HealthEntry,
   idOf,
   nodeOf,
   registeredNameOf,
+  servicesOfTags,
   tagsOf,
   toHealthEntry,
 } from '../../../../../src/control/registry/consul/layout.js';
@@ -122,4 +124,28 @@ test('commands stand at the keys that motan-manager writes, and those of agents 
   assert.equal(commandKeyOf({ kind: 'agent', application: 'shop' }), 'motan/command/agent/shop');
   for (const group of ['a%2fb', 'a/../b', 'a//b', 'a\nb'])
     assert.throws(() => commandKeyOf({ kind: 'service', group }), /cannot be a key of Consul/, group);
+});
+
+test('a copy has an id of its own beside the node itself', () => {
+  const copy = NODE.withParameter('bridgedFrom', 'zookeeper-1');
+
+  assert.equal(idOf(copy), `${idOf(NODE)}~czookeeper-1`);
+  assert.notEqual(idOf(copy), idOf(NODE.with({ group: 'g1~czookeeper-1' })));
+});
+
+test('the services of a group are those that the tags of its entries name', () => {
+  const tags = [
+    ...tagsOf(NODE),
+    ...tagsOf(NODE.with({ path: 'com.x.B' })),
+    ...tagsOf(NODE),
+    'URL_%',
+    'other',
+  ];
+
+  assert.deepEqual(servicesOfTags('g1', tags), [
+    { group: 'g1', path: 'com.x.Echo' },
+    { group: 'g1', path: 'com.x.B' },
+  ]);
+  assert.equal(servicesOfTags('g1', ['protocol_motan2']), null);
+  assert.deepEqual(['motanrpc_g1', 'motanagent_shop', 'web'].map(groupOfName), ['g1', null, null]);
 });

@@ -4,11 +4,13 @@ import fc from 'fast-check';
 import {
   CommandPlace,
   entryOfText,
+  isCopyText,
   isName,
   nameOf,
   ownerOfText,
   printable,
   ServicePlace,
+  serviceOfNodesKey,
   textOfEntry,
   VALUE_BYTES_MAX,
 } from '../../../../../src/control/registry/redis/layout.js';
@@ -123,4 +125,24 @@ test('keys and channels of commands are as documented, and no group has those of
   assert.deepEqual([ofGroup.key, ofGroup.channel], ['peony:{g1}:command', 'peony:{g1}:command:changed']);
   assert.equal(ofAgents.key, 'peony:{agent/shop}:command');
   assert.equal(like.key, 'peony:{agent%2Fshop}:command');
+});
+
+test('the key of a set of names tells its service, whatever that is called', () => {
+  const name = fc.string({ unit: 'grapheme', maxLength: 40 });
+  const property = fc.property(name, name, (group, path) => {
+    const key = new ServicePlace('peony', new MeshUrl({ group, path })).nodesKey;
+    assert.deepEqual(serviceOfNodesKey('peony', key), { group, path });
+  });
+
+  fc.assert(property, { numRuns: 500 });
+  for (const key of ['peony:{g1}:nodes', 'peony:{a/b/c}:nodes', 'peony:{%/b}:nodes', 'peony:x:nodes'])
+    assert.equal(serviceOfNodesKey('peony', key), null, key);
+});
+
+test('a copy is told from the node itself, and from what makes no sense', () => {
+  const node = NODE.withParameter('bridgedFrom', 'zookeeper-1');
+  const copy = textOfEntry({ node, availability: 'available', owner: 'a' });
+  const own = textOfEntry({ node: NODE, availability: 'available', owner: 'a' });
+
+  assert.deepEqual([copy, own, '', '{}', 'null'].map(isCopyText), [true, false, false, false, false]);
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  isCopyData,
   nodeOfChild,
   printable,
   textOfData,
@@ -82,4 +83,13 @@ test('a text has the bound that is asked for', () => {
   assert.throws(() => textOfData(data), /70000 bytes, expected at most 65536/);
   assert.equal(textOfData(data, 1_000_000).length, 70_000);
   assert.equal(textOfData(javaLong('x'.repeat(70_000)), 1_000_000).length, 70_000);
+});
+
+test('a copy is told from the node itself, and from what makes no sense', () => {
+  const texts = ['motan2://h:1/s?group=g&bridgedFrom=consul-1', 'motan2://h:1/s?group=g', '', 'rubbish'];
+
+  assert.deepEqual(
+    texts.map((text) => isCopyData(Buffer.from(text))),
+    [true, false, false, false],
+  );
 });
