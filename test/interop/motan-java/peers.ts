@@ -55,8 +55,14 @@ export interface JavaService {
 /** A registry with a server, instead of addresses that are known. */
 export interface JavaPlace {
   /** `zookeeper` writes and reads serialized text, `zk` plain text. */
-  readonly protocol: 'zookeeper' | 'zk' | 'consul';
+  readonly protocol: 'zookeeper' | 'zk' | 'consul' | 'weibomesh';
   readonly address: string;
+  /** Only of `weibomesh`: management port of the agent at `address`, and the registry behind it. */
+  readonly mesh?: {
+    readonly managementPort: number;
+    readonly protocol: 'zookeeper';
+    readonly address: string;
+  };
   /** Under which servers list themselves; no loopback address. */
   readonly host: string;
 }
@@ -119,8 +125,9 @@ export interface JavaCaller {
   call(): Promise<JavaResult>;
 }
 
-export async function startJavaCaller(refer: JavaService): Promise<JavaCaller> {
-  const process = await start(java('Java caller', 'Client', ['-', toArgument(refer)]), saysReady, 60_000);
+export async function startJavaCaller(refer: JavaService, place?: JavaPlace): Promise<JavaCaller> {
+  const program = java('Java caller', 'Client', ['-', toArgument(refer)], place);
+  const process = await start(program, saysReady, 60_000);
   const answers = (): string[] =>
     process.output
       .split('\n')
@@ -200,5 +207,10 @@ function toArgument({ protocol, serialization, group, port, mingzSize }: JavaSer
 
 function placeFlags(place: JavaPlace | undefined): string[] {
   if (place === undefined) return [];
-  return [`-Dinterop.registry=${place.protocol},${place.address}`, `-Dinterop.host=${place.host}`];
+  const { mesh } = place;
+  return [
+    `-Dinterop.registry=${place.protocol},${place.address}`,
+    `-Dinterop.host=${place.host}`,
+    ...(mesh === undefined ? [] : [`-Dinterop.mesh=${mesh.managementPort},${mesh.protocol},${mesh.address}`]),
+  ];
 }
