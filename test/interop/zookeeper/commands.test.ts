@@ -8,7 +8,7 @@ import { zooKeeperPeer } from '../../support/zookeeper-server.js';
 import { AGENT_APPLICATION, type Agent, SERVICE, startAgent, startPeony } from '../agent.js';
 import { motanGo } from '../motan-go/peers.js';
 import { eventually, makeFolder, peerTest, shared } from '../support.js';
-import { openRegistry, startServer, Tree } from './scene.js';
+import { node as listed, openRegistry, SERVERS, startServer, Tree, Wire } from './scene.js';
 
 const WAIT_MS = 20_000;
 const TEXT =
@@ -147,9 +147,9 @@ peerTest(
   'a command is followed through deletion, missing parents, odd data and ends of sessions',
   [zooKeeperPeer],
   async () => {
-    const server = await startServer();
-    const tree = await Tree.open(server);
-    const { registry } = openRegistry(server.address);
+    const { server, tree } = await place();
+    const wire = await Wire.to(server.port);
+    const { registry } = openRegistry(wire.address);
     const watch = new CommandWatch();
     registry.subscribeCommand({ kind: 'service', group: 'deep/group' }, watch);
     const node = '/motan/deep/group/command';
@@ -168,14 +168,18 @@ peerTest(
     assert.equal(watch.texts.at(-1), 'with parents again');
     await tree.set(node, 'x'.repeat(900_000));
     await watch.untilText('x'.repeat(900_000));
-    await tree.set(node, 'before the restart');
-    await watch.untilText('before the restart');
-    await server.restart();
-    const after = await Tree.open(server);
-    await after.set(node, 'after the restart');
-    await watch.untilText('after the restart');
-    await server.restart({ isWiped: true });
-
+    wire.refuse();
+    await watch.until(() => watch.troubles.length > 1);
+    await tree.set(node, 'written while we were cut off');
+    wire.heal();
+    await watch.untilText('written while we were cut off');
+    // A node of the session tells when the servers have given it up.
+    registry.announce(listed(8001), 'available');
+    await tree.until(SERVERS, ['127.0.0.1:8001']);
+    wire.refuse();
+    await tree.until(SERVERS, []);
+    await tree.delete(node);
+    wire.heal();
     await watch.untilText(null);
   },
 );
@@ -208,5 +212,25 @@ peerTest(
 
     assert.ok(idle < 50, `${idle} requests while nothing changed`);
     assert.ok(writing < 250, `${writing} requests for 500 changes`);
+  },
+);
+
+peerTest(
+  'a command that may not be read is told with path and user, and not asked for again at once',
+  [zooKeeperPeer],
+  async () => {
+    const { server, tree } = await place();
+    await tree.write('/motan/closed', '');
+    await tree.create('/motan/closed/command', TEXT, 'operator:x8Q0OqBNiKFmNZbX0jN1yQn9i4E=');
+    const { registry } = openRegistry(server.address);
+    const watch = new CommandWatch();
+    registry.subscribeCommand({ kind: 'service', group: 'closed' }, watch);
+
+    await watch.until(() => watch.troubles.length > 0);
+    for (let count = 0; count < 100; count += 1) await tree.client.stat('/motan/closed');
+
+    assert.equal(watch.troubles.length, 1);
+    assert.match(watch.troubles[0]!, /\/motan\/closed\/command.*without credentials/);
+    assert.equal(registry.report().lastError, watch.troubles[0]);
   },
 );

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import fc from 'fast-check';
 import { COMMANDS_MAX, ODD_MAX, parseCommands } from '../../../../src/control/command/parse-commands.js';
 import { commandList } from './texts.js';
 
@@ -190,3 +191,50 @@ test('a field named like a part of every object is a field like any other', () =
   assert.equal(commands[0]?.kind, 'degrade');
   assert.deepEqual(Object.keys(commands[0]!.more), ['__proto__', 'constructor']);
 });
+
+test('whatever stands in a text is commands in their order, or a reason, and can be shown', () => {
+  const field = fc.constantFrom(
+    'index',
+    'commandType',
+    'pattern',
+    'MERGEGROUPS',
+    'routeRules',
+    'dc',
+    'x',
+    '__proto__',
+  );
+  const value = fc.oneof(fc.integer({ min: -3, max: 3 }), fc.string(), fc.array(fc.string()), fc.jsonValue());
+  const entry = fc.oneof(
+    { weight: 5, arbitrary: fc.dictionary(field, value) },
+    { weight: 1, arbitrary: fc.jsonValue() },
+  );
+  const text = fc.oneof(
+    fc.array(entry).map((entries) => commandList(...entries)),
+    fc.json(),
+    fc.string(),
+  );
+
+  fc.assert(
+    fc.property(text, (given) => {
+      const { commands, odd } = parseCommands(given);
+
+      const indexes = commands.map(({ index }) => index);
+      assert.deepEqual(
+        indexes,
+        [...indexes].sort((one, other) => one - other),
+      );
+      assert.ok(commands.every(({ kind }) => ['traffic', 'degrade', 'switcher'].includes(kind)));
+      assert.ok(commands.length > 0 || odd.length > 0 || isNothing(given), given);
+      assert.deepEqual(JSON.parse(JSON.stringify(commands)), commands);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+function isNothing(text: string): boolean {
+  const value = JSON.parse(text) as Record<string, unknown> | null;
+  if (value === null) return true;
+  const [, list] =
+    Object.entries(value).findLast(([name]) => name.toLowerCase() === 'clientcommandlist') ?? [];
+  return list === undefined || list === null || (Array.isArray(list) && list.length === 0);
+}
