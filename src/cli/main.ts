@@ -14,6 +14,8 @@ const LOADERS: Readonly<Record<string, (program: Command, io: CliIo) => Promise<
   config: async (program) => (await import('./config.js')).addConfigCommand(program),
   state: async (program, io) => (await import('./state.js')).addStateCommand(program, io),
   status: async (program, io) => (await import('./status.js')).addStatusCommand(program, io),
+  registrations: async (program, io) =>
+    (await import('./registrations.js')).addRegistrationsCommand(program, io),
   services: async (program, io) => (await import('./services.js')).addServicesCommand(program, io),
   commands: async (program, io) => (await import('./commands.js')).addCommandsCommand(program, io),
   registry: async (program, io) => (await import('./registry.js')).addRegistryCommand(program, io),

@@ -85,9 +85,23 @@ export async function ask(target: ManagementTarget, path: string): Promise<unkno
 
 /** Has the agent do something: its JSON answer. Throws AgentError `E_NO_AGENT`, or `E_REFUSED` with its reason. */
 export async function order(target: ManagementTarget, path: string, form: URLSearchParams): Promise<unknown> {
-  const { status, text } = await exchange(target, path, form.toString());
+  const type = 'application/x-www-form-urlencoded';
+  return await tell(target, path, { method: 'POST', type, body: form.toString() });
+}
+
+/** What is sent besides a path. */
+export interface Sent {
+  readonly method: 'POST' | 'PUT' | 'DELETE';
+  readonly type: string;
+  readonly body: string;
+}
+
+/** As `order`, with any method and body; null where the agent says no more than that it is done. */
+export async function tell(target: ManagementTarget, path: string, sent: Sent): Promise<unknown> {
+  const { status, text } = await exchange(target, path, sent);
   const value = jsonObject(text);
-  if (status === 200 && value !== null) return value;
+  if (status === 204) return null;
+  if (status >= 200 && status < 300 && value !== null) return value;
   const detail = value !== null && 'detail' in value ? String(value.detail) : text.slice(0, 200);
   throw new AgentError('E_REFUSED', `the agent at ${placeOf(target)} refuses (HTTP ${status}): ${detail}`);
 }
@@ -111,22 +125,21 @@ interface HttpAnswer {
   readonly text: string;
 }
 
-/** GET, or POST of a form. */
-function exchange(target: ManagementTarget, path: string, form: string | null): Promise<HttpAnswer> {
+/** GET, unless something is sent. */
+function exchange(target: ManagementTarget, path: string, sent: Sent | null): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const where =
       target.unix === null ? { host: target.host, port: target.port } : { socketPath: target.unix };
     const headers = { host: 'localhost', connection: 'close' };
-    const posted = { ...headers, 'content-type': 'application/x-www-form-urlencoded' };
     const request = http.request({
       ...where,
       path,
-      method: form === null ? 'GET' : 'POST',
-      headers: form === null ? headers : posted,
+      method: sent?.method ?? 'GET',
+      headers: sent === null ? headers : { ...headers, 'content-type': sent.type },
       signal: AbortSignal.timeout(ANSWER_MS_MAX),
     });
     request.on('error', (error) => reject(noAgent(target, error)));
-    request.end(form ?? undefined);
+    request.end(sent?.body);
     request.on('response', (response) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
