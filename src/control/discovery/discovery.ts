@@ -20,6 +20,7 @@ import {
   type Problem,
   type ReferConfig,
   type Registry,
+  type Snapshot,
   type SnapshotStore,
 } from '../../core/index.js';
 import { holdSettings } from './hold-settings.js';
@@ -49,6 +50,8 @@ export interface DiscoveryOptions {
 
 /** Snapshots read at the same time: enough to be quick, few enough to keep file descriptors for calls. */
 const LOADS_AT_ONCE = 16;
+/** Named in one line of the log. */
+const FILES_TOLD_MAX = 5;
 
 export class Discovery {
   readonly #options: DiscoveryOptions;
@@ -340,22 +343,41 @@ export class Discovery {
   }
 
   async #loadAll(snapshots: SnapshotStore): Promise<void> {
+    const used: Snapshot[] = [];
     while (this.#toLoad.length > 0 && !this.#isClosed) {
       const some = this.#toLoad.splice(0, LOADS_AT_ONCE);
-      await Promise.all(some.map((watch) => this.#loadOne(watch, snapshots)));
+      const loaded = await Promise.all(some.map((watch) => this.#loadOne(watch, snapshots)));
+      for (const snapshot of loaded) if (snapshot !== null) used.push(snapshot);
     }
     this.#isLoading = false;
+    if (used.length > 0) this.#tellOf(used);
   }
 
-  async #loadOne(watch: ReferWatch, snapshots: SnapshotStore): Promise<void> {
+  async #loadOne(watch: ReferWatch, snapshots: SnapshotStore): Promise<Snapshot | null> {
+    let used: Snapshot | null = null;
     for (const refer of watch.snapshotRefers) {
       const snapshot = await snapshots.load(refer);
-      if (snapshot === null) continue;
-      watch.useSnapshot(snapshot, refer);
+      if (snapshot === null || !watch.useSnapshot(snapshot, refer)) continue;
+      used = snapshot;
       break;
     }
     watch.snapshotStep = 'answered';
     this.#onHeard(watch);
+    return used;
+  }
+
+  /** One line, however many refers there are. */
+  #tellOf(snapshots: readonly Snapshot[]): void {
+    const { clock, logger } = this.#options;
+    const ages = snapshots.map(({ savedAtMs }) =>
+      Math.max(0, Math.round((clock.wallMs() - savedAtMs) / 1000)),
+    );
+    const oldestSeconds = ages.reduce((oldest, age) => Math.max(oldest, age), 0);
+    const files = snapshots.slice(0, FILES_TOLD_MAX).map(({ file }) => file);
+    logger.warn(
+      { refers: snapshots.length, oldestSeconds, files },
+      'no registry has told nodes: refers have those of their snapshots',
+    );
   }
 
   /** Several refers may have one group and path: what is saved is all their nodes. */

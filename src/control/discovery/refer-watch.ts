@@ -180,16 +180,18 @@ export class ReferWatch implements Tended {
     this.#isImpatient = true;
   }
 
-  useSnapshot(snapshot: Snapshot, refer: MeshUrl): void {
+  /** False when it has no node that this refer can use. */
+  useSnapshot(snapshot: Snapshot, refer: MeshUrl): boolean {
     const nodes = snapshot.nodes.filter((node) => isUsable(refer, node));
-    if (nodes.length > 0)
-      this.#fallback = {
-        nodes,
-        group: refer.group,
-        source: 'snapshot',
-        file: snapshot.file,
-        savedAtMs: snapshot.savedAtMs,
-      };
+    if (nodes.length === 0) return false;
+    this.#fallback = {
+      nodes,
+      group: refer.group,
+      source: 'snapshot',
+      file: snapshot.file,
+      savedAtMs: snapshot.savedAtMs,
+    };
+    return true;
   }
 
   /** Starts with the endpoints of the refer that this one replaces, until a registry has spoken. */

@@ -107,7 +107,7 @@ export class MotanEndpoint implements Endpoint {
       ? { path: node.host.slice('unix://'.length) }
       : { host: node.host, port: node.port };
     this.#chain = deps.chains(cluster.url.text('filter'), 'endpoint', {
-      refer: cluster.url.with({ group: this.group }),
+      refer: this.group === cluster.url.group ? cluster.url : cluster.url.with({ group: this.group }),
       address: this.address,
       role: 'client-agent',
     });

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { until } from '../../support/clock.js';
 import { exceptionOf, type Frame, reply, request } from '../../support/frames.js';
 import { cluster, type ReferSpec, type Scene, scene } from '../../support/plane.js';
-import { answerOk, type PeerConnection, type Script } from '../../support/scripted-peer.js';
+import { answerOk, type PeerConnection, type Script, silent } from '../../support/scripted-peer.js';
 
 /** Keeps `inFlight` calls of one caller going until told to stop; every answer must be a good one. */
 class Load {
@@ -127,6 +127,23 @@ test('a node that is kept keeps its connections', async (t) => {
 
   assert.equal(kept.connections.length, 1);
   assert.equal(kept.openConnections.length, 1);
+});
+
+test('a node with other parameters keeps its connections, and the parameters apply', async (t) => {
+  const made = await scene(t);
+  const upstream = await made.upstream(silent);
+  const parameters = { requestTimeout: '60000' };
+  await made.start([{ parameters, nodes: [upstream.port] }]);
+  const caller = await made.caller();
+
+  // From now on a call may ask for a timeout as short as this.
+  made.apply([{ parameters, nodes: [{ port: upstream.port, parameters: { minRequestTimeout: '30' } }] }]);
+  caller.send(request({ metadata: { M_tmo: '30' } }));
+  const answer = await caller.next();
+
+  assert.match(exceptionOf(answer).errmsg, /timeout/);
+  assert.equal(upstream.connections.length, 1);
+  assert.equal(upstream.openConnections.length, 1);
 });
 
 test('calls in flight on a node that is removed are answered by it', async (t) => {
