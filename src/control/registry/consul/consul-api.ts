@@ -9,6 +9,7 @@ import https from 'node:https';
 import type Consul from 'consul';
 import { type Availability, messageOf } from '../../../core/index.js';
 import { AnswerTooLongError, Exchange, type ExchangeLimits, type Transport } from './exchange.js';
+import { MarkLine } from './mark-line.js';
 
 /** Short requests at the same time; more wait for a connection. */
 const REQUESTS_AT_ONCE = 16;
@@ -136,6 +137,7 @@ export class ConsulApi {
   readonly #options: ApiOptions;
   readonly #pools: readonly (http.Agent | https.Agent)[];
   readonly #exchanges = new Set<Exchange>();
+  readonly #marks: MarkLine;
   #clients: Promise<readonly Consul[]> | null = null;
   #isClosed = false;
 
@@ -143,6 +145,7 @@ export class ConsulApi {
     this.address = `${server.host}:${server.port}`;
     this.#server = server;
     this.#options = options;
+    this.#marks = new MarkLine({ ...server, ...options });
     const Pool = options.isSecure ? https.Agent : http.Agent;
     this.#pools = [REQUESTS_AT_ONCE, QUERIES_AT_ONCE, KEY_QUERIES_AT_ONCE].map(
       (maxSockets) => new Pool({ keepAlive: true, maxSockets }),
@@ -180,11 +183,13 @@ export class ConsulApi {
 
   /** Keeps a service as it is for one TTL more. */
   async mark(checkId: string, availability: Availability): Promise<void> {
-    await this.#ask(SHORT_ANSWER_BYTES_MAX, ({ agent: { check } }, common) =>
-      availability === 'available'
-        ? check.pass({ id: checkId, ...common })
-        : check.fail({ id: checkId, ...common }),
-    );
+    await new Promise<void>((resolve, reject) => {
+      this.#marks.mark(checkId, availability, (outcome, text, status) => {
+        if (outcome === 'done') resolve();
+        else if (outcome !== 'answer') reject(new ConsulError(outcome, this.#withoutToken(text)));
+        else reject(new ConsulError('answer', this.#withoutToken(`${status} ${text}`.trim()), status));
+      });
+    });
   }
 
   /** Takes a service out, unless another process has registered it meanwhile. */
@@ -285,6 +290,7 @@ export class ConsulApi {
   /** Ends all requests. */
   close(): void {
     this.#isClosed = true;
+    this.#marks.close();
     for (const exchange of [...this.#exchanges]) exchange.cancel();
     for (const pool of this.#pools) pool.destroy();
   }

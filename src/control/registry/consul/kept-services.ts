@@ -32,6 +32,9 @@ export interface KeptServicesDeps {
   readonly beatMs: number;
 }
 
+/** Marks are sent at whole multiples of this, together; a small part of a beat where beats are short. */
+const TURN_MS_MAX = 500;
+
 /** After an agent came back its services are marked within this: they may have failed meanwhile, or be gone. */
 const SOON_MS = 1_000;
 
@@ -157,11 +160,14 @@ export class KeptServices {
   #beatLater(id: string, kept: Kept, afterMs: number): void {
     if (kept.timer !== null) clearTimeout(kept.timer);
     if (this.#isClosed) return;
+    const { beatMs, random, logger } = this.#deps;
+    const turnMs = Math.min(TURN_MS_MAX, beatMs / 20);
+    const nowMs = performance.now();
+    const dueMs = Math.ceil((nowMs + afterMs) / turnMs) * turnMs;
     kept.timer = setTimeout(() => {
-      const { beatMs, random, logger } = this.#deps;
       this.#beatLater(id, kept, beatMs * (0.9 + 0.1 * random()));
       background('consul-beat', logger, () => this.#beat(id, kept));
-    }, afterMs);
+    }, dueMs - nowMs);
     kept.timer.unref();
   }
 

@@ -18,7 +18,7 @@ import {
 import type { RegistryDriver } from './driver.js';
 
 /** Steps under way at the same time: enough for a start with a thousand services, few enough for a busy server. */
-const STEPS_AT_ONCE = 16;
+const STEPS_AT_ONCE = 64;
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 10_000;
 /** Nodes looked at in one round, where each is a question of its own; more take their turn. */
