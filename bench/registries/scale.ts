@@ -10,8 +10,10 @@ const EXPORTS = 1_000;
 const REFERS = 5_000;
 const GROUPS = 20;
 const START_MS_MAX = 120_000;
-/** After the start, what it left behind is collected, and all that is due later for the first time has been. */
-const SETTLE_MS = 10_000;
+/** After the start, what it left behind is collected, in steps of eight seconds, and all that is due later for the first time has been. */
+const SETTLE_MS = 25_000;
+/** A look at everything costs the agent a tenth of a second. */
+const LOOK_EVERY_MS = 500;
 const FIRST_PORT = 10_000;
 
 export interface Scale {
@@ -37,7 +39,10 @@ export async function measureScale(kind: RegistryKind | null, seconds: number): 
 
   const agent = await AgentProcess.start(sections(entry, await freePort()));
   await agent.get('/200');
-  await eventually('all is announced and found', START_MS_MAX, async () => isComplete(agent, kind !== null));
+  await eventually('all is announced and found', START_MS_MAX, async () => {
+    await pause(LOOK_EVERY_MS);
+    return await isComplete(agent, kind !== null);
+  });
   const announcedMs = performance.now() - agent.beganMs;
   await pause(SETTLE_MS);
   const [cpuBefore, countBefore] = [agent.cpuSeconds, requests.count];
