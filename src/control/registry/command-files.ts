@@ -7,7 +7,7 @@
  * Written beside and renamed. What makes no sense, or is about another scope, is refused by name.
  */
 import { createHash } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import path from 'node:path';
 import {
   AgentError,
@@ -78,6 +78,8 @@ export class CommandFiles implements CommandStore {
     await this.#writing;
     const file = path.join(this.#directory, name);
     try {
+      // A link would have us read, and quote in the log, what somebody else points at.
+      if ((await lstat(file)).isSymbolicLink()) throw new AgentError('E_SNAPSHOT', 'a symbolic link');
       return parseSaved(await readBounded(file, FILE_BYTES_MAX), registry, scope);
     } catch (error) {
       if (fileErrorCode(error) === 'ENOENT') return null;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { CommandFiles } from '../../../../src/control/registry/index.js';
@@ -105,6 +105,18 @@ for (const [what, content] of [
     assert.equal(logger.lines[0]!.fields.file, path.join(commands, 'zk~service~g1.json'));
   });
 }
+
+test('a file that is a link is refused by name, wherever it points', async (t) => {
+  const { files, logger, write, commands, directory } = await place(t);
+  await write(CONTENT);
+  const file = path.join(commands, 'zk~service~g1.json');
+  await writeFile(path.join(directory, 'elsewhere'), await readFile(file));
+  await rm(file);
+  await symlink(path.join(directory, 'elsewhere'), file);
+
+  assert.equal(await files.load('zk', G1), null);
+  assert.match(logger.lines[0]!.message, /symbolic link/);
+});
 
 test('a directory that cannot be written is told once, and written when it can', async (t) => {
   const { files, open, logger, directory } = await place(t, 20);
