@@ -14,7 +14,7 @@ peerTest(
   'a command outlives a restart of Consul, is followed after it, and goes when Consul is wiped',
   [consulPeer],
   async () => {
-    const server = await startServer();
+    const server = await startServer({ isPersistent: true });
     const { registry } = openRegistry([server.address]);
     await writeKey(server, KEY, 'first');
     const watch = new CommandWatch();
