@@ -4,7 +4,7 @@ import net from 'node:net';
 import { test } from 'node:test';
 import { answerOk } from '../../support/scripted-peer.js';
 import { type AgentProcess, atEnd, call, eventually, SERVICE } from '../agent/agent-process.js';
-import { listed, post, startCaller, startScene, startUpstream, urlOf } from './scene.js';
+import { ask, listed, post, startCaller, startScene, startUpstream, urlOf } from './scene.js';
 
 const nodesOf = async (agent: AgentProcess): Promise<number> => (await agent.nodes()).length;
 
@@ -126,7 +126,7 @@ test('a subscribed refer can be called at once, and is gone when it is unsubscri
   const { agent } = await startScene(t);
   const backend = await startUpstream(t);
   await agent.get('/200');
-  await post(agent, '/registry/register', urlOf(backend.port));
+  await ask(agent, 'POST', '/v1/registrations?wait=10000', { kind: 'service', url: urlOf(backend.port) });
   const refer = urlOf(0);
 
   const subscribed = await post(agent, '/registry/subscribe', refer);
