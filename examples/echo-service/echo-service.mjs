@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /**
- * A small Motan2 service on Peony's own codec. It announces itself in a `file` registry, where agents of this machine find it.
+ * A small Motan2 service on Peony's own codec. It announces itself in a registry, where agents find it: in a directory, which is a `file`
+ * registry, or in a server, as `zookeeper://127.0.0.1:2181`, `consul://127.0.0.1:8500` or `redis://127.0.0.1:6379`.
  *
- *   node examples/echo-service/echo-service.mjs --registry DIR [--port N] [--group G] [--service NAME]
+ *   node examples/echo-service/echo-service.mjs --registry DIR|URL [--port N] [--group G] [--service NAME]
  *
  * Methods: hello(name), echo(value), sleep(ms), fail(text). Arguments and answers are in `simple`.
  *
@@ -33,7 +34,7 @@ const { values: options } = parseArgs({
     service: { type: 'string', default: 'com.weibo.HelloService' },
   },
 });
-if (options.registry === undefined) throw new Error('--registry DIR is missing');
+if (options.registry === undefined) throw new Error('--registry DIR or URL is missing');
 
 const methods = {
   hello: ({ value: name }) => ({ type: 'string', value: `Hello, ${name}! (from port ${node.port})` }),
@@ -112,8 +113,14 @@ const node = new MeshUrl({
   group: options.group,
   parameters: new Map([['nodeType', 'service']]),
 });
-const registry = registries.file.create('shared', new MeshUrl({ protocol: 'file', path: options.registry }), {
+const place = options.registry.includes('://')
+  ? MeshUrl.parse(options.registry)
+  : new MeshUrl({ protocol: 'file', path: options.registry });
+const factory = registries[place.protocol];
+if (factory === undefined) throw new Error(`nobody knows a registry of protocol ${place.protocol}`);
+const registry = factory.create('shared', place, {
   clock: { nowMs: () => performance.now(), wallMs: () => Date.now() },
+  random: Math.random,
   logger: silentLogger,
   defaultDirectory: options.registry,
 });

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { LegacyDemo } from './legacy.mjs';
 import { freePorts, has, killAll, run, start, stop, stopAll } from './processes.mjs';
+import { openRegistry, REGISTRY_KINDS } from './registry-server.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PEONY = join(ROOT, 'bin/peony');
@@ -13,7 +15,14 @@ const SERVICE = 'com.weibo.HelloService';
 const STREAM_CALLS = 2_000;
 const WAIT_MS_MAX = 20_000;
 
-const keeps = process.argv.includes('--keep');
+const { values: options } = parseArgs({
+  options: { keep: { type: 'boolean', default: false }, registry: { type: 'string', default: 'file' } },
+});
+if (!REGISTRY_KINDS.includes(options.registry)) {
+  console.error(`--registry ${options.registry}: expected one of ${REGISTRY_KINDS.join(', ')}`);
+  process.exit(2);
+}
+const keeps = options.keep;
 const folder = mkdtempSync(join(tmpdir(), 'peony-demo-'));
 const failures = [];
 let passed = 0;
@@ -24,18 +33,20 @@ const interrupted = new Promise((_resolve, reject) => {
 interrupted.catch(() => undefined); // told to whoever waits
 
 async function main() {
-  const registry = join(folder, 'registry');
+  const registry = await race(openRegistry(options.registry, { root: ROOT, folder, say, show }));
   const [port, managementPort, httpPort] = await freePorts(3);
   const config = join(folder, 'motan.yaml');
 
   say(
-    'Two instances of a small Motan2 service start and announce themselves in a directory, the file registry.',
+    `Two instances of a small Motan2 service start and announce themselves in ${
+      options.registry === 'file' ? 'a directory, the file registry' : `the registry, ${registry.place}`
+    }.`,
   );
   const first = await startService(registry);
   const second = await startService(registry);
 
   say('The agent gets a configuration as motan-go reads it, which is checked before.');
-  writeFileSync(config, configuration(registry));
+  writeFileSync(config, configuration(registry.entry));
   show(config, readFileSync(config, 'utf8'));
   await peony('check accepts the configuration', 0, ['check', '-c', config, '--strict']);
 
@@ -86,7 +97,7 @@ async function main() {
   const legacy = new LegacyDemo({
     root: ROOT,
     folder,
-    registry,
+    registryEntry: registry.entry,
     peony,
     say,
     show,
@@ -120,7 +131,7 @@ async function startService(registry) {
   const service = await start(
     'the service',
     process.execPath,
-    [script, '--registry', registry],
+    [script, '--registry', registry.place],
     /on port (\d+)\n/,
     folder,
   );
@@ -200,7 +211,7 @@ async function keepRunning(port, managementPort) {
   clearInterval(alive);
 }
 
-function configuration(registry) {
+function configuration(registryEntry) {
   return `motan-agent:
   application: demo
   host: 127.0.0.1
@@ -210,9 +221,7 @@ function configuration(registry) {
   pidfile: ${join(folder, 'agent.pid')}
 motan-registry:
   shared:
-    protocol: file
-    path: ${registry}
-motan-refer:
+${registryEntry}motan-refer:
   hello:
     path: ${SERVICE}
     group: demo

@@ -22,7 +22,7 @@ export class LegacyDemo {
   #http = null;
   #exporter = null;
 
-  /** @param demo { root, folder, registry, peony, say, show, expect, until } */
+  /** @param demo { root, folder, registryEntry, peony, say, show, expect, until } */
   constructor(demo) {
     this.#demo = demo;
   }
@@ -203,7 +203,7 @@ ping.path = /fpm-ping
   }
 
   #exporterConfiguration(exportPort, httpPort) {
-    const { folder, registry } = this.#demo;
+    const { folder, registryEntry } = this.#demo;
     const page = `  page:
     path: ${PAGE}
     group: demo
@@ -229,9 +229,7 @@ ping.path = /fpm-ping
   log_dir: ${join(folder, 'exporter-log')}
 motan-registry:
   shared:
-    protocol: file
-    path: ${registry}
-motan-service:
+${registryEntry}motan-service:
 ${this.#fpm === null ? '' : page}  hello:
     path: ${HELLO}
     group: demo

@@ -2,15 +2,20 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 
 const START_MS_MAX = 20_000;
 const STOP_MS_MAX = 20_000;
 const RUN_MS_MAX = 60_000;
 const OUTPUT_CHARS_MAX = 64 * 1024;
+const ASK_AGAIN_MS = 50;
 
 const running = new Set();
 
-/** A program that stays. Resolves when its output matches `sign`; rejects with what it said when it ends before. */
+/**
+ * A program that stays. Resolves when its output matches `sign`, or when `sign` is a function that resolves with true; rejects with what
+ * it said when it ends before.
+ */
 export async function start(name, command, args, sign, cwd) {
   // A process group of its own, so that Ctrl-C reaches this program only and the order of stopping is ours.
   const child = spawn(command, args, { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -22,13 +27,21 @@ export async function start(name, command, args, sign, cwd) {
     const timer = setTimeout(() => refuse(`was not ready within ${START_MS_MAX / 1000} s`), START_MS_MAX);
     const onText = (text) => {
       program.output = (program.output + text).slice(-OUTPUT_CHARS_MAX);
+      if (typeof sign === 'function') return;
       program.ready = sign.exec(program.output) ?? program.ready;
       if (program.ready) settle(resolve);
     };
+    let isSettled = false;
     const settle = (how) => {
+      isSettled = true;
       clearTimeout(timer);
       how();
     };
+    const ask = async () => {
+      while (!isSettled && !(await sign())) await pause(ASK_AGAIN_MS);
+      settle(resolve);
+    };
+    if (typeof sign === 'function') ask().catch((error) => settle(() => reject(error)));
     child.stdout.setEncoding('utf8').on('data', onText);
     child.stderr.setEncoding('utf8').on('data', onText);
     child.once('error', (error) => settle(() => refuse(`cannot be started: ${error.message}`)));

@@ -99,3 +99,12 @@ test('a demo that is interrupted stops everything and does not claim success', a
   assert.equal(existsSync(folderOf(demo)), false);
   assert.deepEqual(processesWith(folderOf(demo)), []);
 });
+
+test('a registry that the demo does not know is refused, and nothing is started', async () => {
+  const demo = startDemo('--registry', 'etcd');
+
+  const [code] = await within('the demo to end', demo.exited, 60_000);
+
+  assert.equal(code, 2);
+  assert.match(demo.output(), /--registry etcd: expected one of file, zookeeper, consul, redis/);
+});
