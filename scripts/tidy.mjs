@@ -16,9 +16,16 @@ const BASIC = ['base', 'core'];
 const PATH_PARTS = ['data/transport', 'data/route', 'data/filter', 'data/cluster', 'data/export'];
 const DATA_ENDS = ['data/endpoint', 'data/provider', 'data/server'];
 const DATA = [...PATH_PARTS, 'data/http-client', ...DATA_ENDS];
-const CONTROL = ['bridge', 'config', 'registry', 'registration', 'discovery', 'state', 'command', 'management'].map(
-  (name) => `control/${name}`,
-);
+const CONTROL = [
+  'bridge',
+  'config',
+  'registry',
+  'registration',
+  'discovery',
+  'state',
+  'command',
+  'management',
+].map((name) => `control/${name}`);
 
 /** Folder of src/ to the folders that it may import. A file belongs to the longest folder that holds it. */
 export const FOLDERS = {
