@@ -38,7 +38,7 @@ export interface DiscoveryOptions {
   readonly logger: Logger;
   readonly localIp: string;
   /**
-   * Milliseconds that a refer waits for its registries before it starts from its snapshot; default 500, which is more
+   * Milliseconds that a refer waits for its registries before it starts from its snapshot; default 300, which is more
    * than a registry that is well needs, and less than a start may take.
    */
   readonly snapshotAfterMs?: number;
@@ -267,7 +267,7 @@ export class Discovery {
 
   #waitForRegistries(): void {
     if (this.#snapshotTimer !== null) clearTimeout(this.#snapshotTimer);
-    this.#snapshotTimer = setTimeout(() => this.#onPatienceEnded(), this.#options.snapshotAfterMs ?? 500);
+    this.#snapshotTimer = setTimeout(() => this.#onPatienceEnded(), this.#options.snapshotAfterMs ?? 300);
   }
 
   #onPatienceEnded(): void {

@@ -244,3 +244,59 @@ test('the process itself is measured too', async () => {
   assert.match(text, /^process_resident_memory_bytes \d+/m);
   assert.match(contentType, /^text\/plain; version=0\.0\.4/);
 });
+
+test('a registry tells the age of its contact and what is announced and true', async () => {
+  const node = (seen: 'available' | 'absent') => ({ node: 'n', desired: 'available', seen }) as const;
+  const registry = {
+    id: 'zk',
+    protocol: 'zookeeper',
+    address: '',
+    lastContactMs: 60_000,
+    lastError: null,
+    announced: [node('available'), node('absent')],
+    subscribed: [{ service: 's', group: 'g', nodes: 1 }],
+  };
+  const silent = { ...registry, id: 'silent', lastContactMs: null, lastError: 'down' };
+  const { text } = await new Metrics({ ...sources({}), registries: () => [registry, silent] }).text();
+
+  assert.match(text, /^peony_registry_contact_age_seconds\{registry="zk"\} 1$/m);
+  assert.doesNotMatch(text, /^peony_registry_contact_age_seconds\{registry="silent"\}/m);
+  assert.match(text, /^peony_registry_trouble\{registry="silent"\} 1$/m);
+  assert.match(text, /^peony_registry_announced\{registry="zk"\} 2$/m);
+  assert.match(text, /^peony_registry_announced_true\{registry="zk"\} 1$/m);
+  assert.match(text, /^peony_registry_watched\{registry="zk"\} 1$/m);
+});
+
+test('held nodes and the age of a snapshot are told for the refers that have them', async () => {
+  const held = { node: 'n', sinceMs: 1, why: 'loss', probe: 'answers' } as const;
+  const asked = {
+    id: 'zk',
+    group: 'g',
+    nodes: 2,
+    held: [held, held],
+    priority: 0,
+    isHeard: true,
+    trouble: null,
+  };
+  const refer = {
+    id: 'r',
+    key: 'k',
+    service: 's',
+    group: 'g',
+    source: 'registry',
+    endpoints: 2,
+    snapshotFile: null,
+    snapshotSavedAtMs: null,
+    registries: [asked],
+  } as const;
+  const old = { ...refer, key: 'old', registries: [], snapshotSavedAtMs: 1_000 };
+  const discovery = () => ({ stateNumber: 1, refers: [refer, old] });
+  const { text } = await new Metrics({ ...sources({}), discovery }).text();
+
+  assert.deepEqual(text.match(/^peony_discovery_held_nodes\{.*$/gm), [
+    'peony_discovery_held_nodes{cluster="k",service="s",group="g"} 2',
+  ]);
+  assert.deepEqual(text.match(/^peony_snapshot_age_seconds\{.*$/gm), [
+    'peony_snapshot_age_seconds{cluster="old",service="s",group="g"} 60',
+  ]);
+});
