@@ -23,7 +23,9 @@ export async function servicesIn(root: string): Promise<readonly ServiceName[]> 
 async function foldersIn(directory: string): Promise<string[]> {
   try {
     const entries = await readdir(directory, { withFileTypes: true });
-    return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name);
+    return entries
+      .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+      .map(({ name }) => name);
   } catch (error) {
     if (fileErrorCode(error) === 'ENOENT') return [];
     throw error;
