@@ -9,7 +9,7 @@ import https from 'node:https';
 import type Consul from 'consul';
 import { type Availability, messageOf } from '../../../core/index.js';
 import { AnswerTooLongError, Exchange, type ExchangeLimits, type Transport } from './exchange.js';
-import { MarkLine } from './mark-line.js';
+import { PutLine } from './put-line.js';
 
 /** Short requests at the same time; more wait for a connection. */
 const REQUESTS_AT_ONCE = 16;
@@ -21,6 +21,8 @@ export const KEY_QUERIES_AT_ONCE = 32;
 const LIST_BYTES_MAX = 32 * 1024 * 1024;
 /** Twenty thousand nodes. */
 const NODES_BYTES_MAX = 64 * 1024 * 1024;
+/** Services that are taken out at the same time, each with a question of its own whose it is. */
+const REMOVALS_FEW = 8;
 const SHORT_ANSWER_BYTES_MAX = 64 * 1024;
 /** Somewhat more than a command may have, in base64. */
 const KEY_BYTES_MAX = 2 * 1024 * 1024;
@@ -137,7 +139,11 @@ export class ConsulApi {
   readonly #options: ApiOptions;
   readonly #pools: readonly (http.Agent | https.Agent)[];
   readonly #exchanges = new Set<Exchange>();
-  readonly #marks: MarkLine;
+  readonly #puts: PutLine;
+  #removals = 0;
+  #listing: Promise<Record<string, unknown> | null> | null = null;
+  /** The last list of checks: it is long, and nearly always as before. */
+  #checksBefore: { readonly body: Buffer; readonly checks: ReadonlyMap<string, ListedCheck> } | null = null;
   #clients: Promise<readonly Consul[]> | null = null;
   #isClosed = false;
 
@@ -145,7 +151,7 @@ export class ConsulApi {
     this.address = `${server.host}:${server.port}`;
     this.#server = server;
     this.#options = options;
-    this.#marks = new MarkLine({ ...server, ...options });
+    this.#puts = new PutLine({ ...server, ...options });
     const Pool = options.isSecure ? https.Agent : http.Agent;
     this.#pools = [REQUESTS_AT_ONCE, QUERIES_AT_ONCE, KEY_QUERIES_AT_ONCE].map(
       (maxSockets) => new Pool({ keepAlive: true, maxSockets }),
@@ -183,26 +189,31 @@ export class ConsulApi {
 
   /** Keeps a service as it is for one TTL more. */
   async mark(checkId: string, availability: Availability): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#marks.mark(checkId, availability, (outcome, text, status) => {
-        if (outcome === 'done') resolve();
-        else if (outcome !== 'answer') reject(new ConsulError(outcome, this.#withoutToken(text)));
-        else reject(new ConsulError('answer', this.#withoutToken(`${status} ${text}`.trim()), status));
-      });
-    });
+    const verb = availability === 'available' ? 'pass' : 'fail';
+    await this.#put(`/v1/agent/check/${verb}/${encodeURIComponent(checkId)}`);
   }
 
   /** Takes a service out, unless another process has registered it meanwhile. */
   async deregister(id: string, owner: string): Promise<void> {
+    this.#removals += 1;
+    try {
+      await this.#remove(id, owner);
+    } finally {
+      this.#removals -= 1;
+    }
+  }
+
+  async #remove(id: string, owner: string): Promise<void> {
     const isPlain = !/["\\`]/.test(id);
-    const services = await this.#services(isPlain ? `ID == "${id}"` : undefined);
+    const isOneOfMany = this.#removals > REMOVALS_FEW;
+    const services = isOneOfMany
+      ? await this.#sharedServices()
+      : await this.#services(isPlain ? `ID == "${id}"` : undefined);
     const found = services?.[id];
     const meta = isFields(found) && isFields(found.Meta) ? found.Meta : {};
     if (found === undefined || (meta[OWNER_META] ?? owner) !== owner) return;
     try {
-      await this.#ask(SHORT_ANSWER_BYTES_MAX, ({ agent }, common) =>
-        agent.service.deregister({ id, ...common }),
-      );
+      await this.#put(`/v1/agent/service/deregister/${encodeURIComponent(id)}`);
     } catch (error) {
       if (!isUnknown(error)) throw error;
     }
@@ -211,6 +222,8 @@ export class ConsulApi {
   /** All checks of the agent by their id. */
   async checks(): Promise<ReadonlyMap<string, ListedCheck>> {
     const { body } = await this.#ask(LIST_BYTES_MAX, ({ agent }, common) => agent.check.list(common));
+    const before = this.#checksBefore;
+    if (before !== null && Buffer.isBuffer(body) && body.equals(before.body)) return before.checks;
     const parsed = parseFields(body);
     if (parsed === null) throw new ConsulError('answer', 'the list of checks makes no sense');
     const checks = new Map<string, ListedCheck>();
@@ -220,6 +233,7 @@ export class ConsulApi {
       const tags = Array.isArray(ServiceTags) ? ServiceTags.map(String) : null;
       checks.set(id, { status: String(Status), tags });
     }
+    this.#checksBefore = Buffer.isBuffer(body) ? { body, checks } : null;
     return checks;
   }
 
@@ -290,9 +304,30 @@ export class ConsulApi {
   /** Ends all requests. */
   close(): void {
     this.#isClosed = true;
-    this.#marks.close();
+    this.#puts.close();
     for (const exchange of [...this.#exchanges]) exchange.cancel();
     for (const pool of this.#pools) pool.destroy();
+  }
+
+  /** All who ask while a list is on its way share it: a filter that is asked for a thousand services costs Consul a million looks. */
+  async #sharedServices(): Promise<Record<string, unknown> | null> {
+    this.#listing ??= this.#services(undefined);
+    const listing = this.#listing;
+    try {
+      return await listing;
+    } finally {
+      if (this.#listing === listing) this.#listing = null;
+    }
+  }
+
+  #put(path: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#puts.put(path, (outcome, text, status) => {
+        if (outcome === 'done') resolve();
+        else if (outcome !== 'answer') reject(new ConsulError(outcome, this.#withoutToken(text)));
+        else reject(new ConsulError('answer', this.#withoutToken(`${status} ${text}`.trim()), status));
+      });
+    });
   }
 
   /** Null when what came is no list of services. Old versions ignore the filter. */

@@ -1,14 +1,13 @@
 /**
- * Marks checks over one connection, many with one write: an agent with a thousand services sends fifty marks a second for ever, and what costs is
- * not the mark but the request around it.
+ * Small requests without a body over one connection, many with one write: an agent with a thousand services marks fifty checks a second for ever,
+ * and takes all services out when it ends. What costs is not the mark but the request around it.
  *
- *   mark, mark, mark --end of the turn--> one write --> answers in the order of the requests
+ *   put, put, put --end of the turn--> one write --> answers in the order of the requests
  *
- * An answer that cannot be read, or does not come in time, ends the connection, and every mark on it has failed; the next mark connects anew.
+ * An answer that cannot be read, or does not come in time, ends the connection, and every request on it has failed; the next one connects anew.
  */
 import net from 'node:net';
 import tls from 'node:tls';
-import type { Availability } from '../../../core/index.js';
 
 /** Requests without an answer; more wait. */
 const OPEN_MAX = 128;
@@ -17,7 +16,7 @@ const BODY_BYTES_MAX = 64 * 1024;
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 const NO_BYTES = Buffer.alloc(0);
 
-export interface MarkLineOptions {
+export interface PutLineOptions {
   readonly host: string;
   readonly port: number;
   readonly isSecure: boolean;
@@ -27,28 +26,28 @@ export interface MarkLineOptions {
 }
 
 /** `answer`: it was refused, with this status. `wire`: nobody answered as Consul does. `cancelled`: by us. */
-export type OnMarked = (
+export type OnAnswered = (
   outcome: 'done' | 'answer' | 'wire' | 'cancelled',
   text: string,
   status: number,
 ) => void;
 
-interface Mark {
+interface Put {
   readonly request: string;
-  readonly onMarked: OnMarked;
+  readonly onAnswered: OnAnswered;
 }
 
-export class MarkLine {
-  readonly #options: MarkLineOptions;
+export class PutLine {
+  readonly #options: PutLineOptions;
   readonly #headers: string;
   #socket: net.Socket | null = null;
-  #waiting: Mark[] = [];
-  #open: Mark[] = [];
+  #waiting: Put[] = [];
+  #open: Put[] = [];
   #input: Buffer = NO_BYTES;
   #isFlushing = false;
   #isClosed = false;
 
-  constructor(options: MarkLineOptions) {
+  constructor(options: PutLineOptions) {
     this.#options = options;
     const { host, port, token } = options;
     const name = host.includes(':') ? `[${host}]` : host;
@@ -56,14 +55,14 @@ export class MarkLine {
     this.#headers = ` HTTP/1.1\r\nhost: ${name}:${port}\r\n${secret}content-length: 0\r\n\r\n`;
   }
 
-  mark(checkId: string, availability: Availability, onMarked: OnMarked): void {
+  /** `path` is escaped as it should be. */
+  put(path: string, onAnswered: OnAnswered): void {
     if (this.#isClosed) {
-      onMarked('cancelled', 'cancelled', 0);
+      onAnswered('cancelled', 'cancelled', 0);
       return;
     }
-    const verb = availability === 'available' ? 'pass' : 'fail';
-    const request = `PUT /v1/agent/check/${verb}/${encodeURIComponent(checkId)}${this.#headers}`;
-    this.#waiting.push({ request, onMarked });
+    const request = `PUT ${path}${this.#headers}`;
+    this.#waiting.push({ request, onAnswered });
     if (this.#isFlushing) return;
     this.#isFlushing = true;
     setImmediate(() => {
@@ -80,11 +79,11 @@ export class MarkLine {
   #flush(): void {
     const room = OPEN_MAX - this.#open.length;
     if (this.#isClosed || room === 0 || this.#waiting.length === 0) return;
-    const marks = this.#waiting.splice(0, room);
-    this.#open.push(...marks);
+    const puts = this.#waiting.splice(0, room);
+    this.#open.push(...puts);
     this.#socket ??= this.#connect();
     this.#socket.setTimeout(this.#options.requestTimeoutMs);
-    this.#socket.write(marks.map(({ request }) => request).join(''), 'latin1');
+    this.#socket.write(puts.map(({ request }) => request).join(''), 'latin1');
   }
 
   #connect(): net.Socket {
@@ -142,9 +141,9 @@ export class MarkLine {
     if (input.length < bodyAt + size) return false;
     const text = input.toString('utf8', bodyAt, bodyAt + size).trim();
     this.#input = input.length === bodyAt + size ? NO_BYTES : input.subarray(bodyAt + size);
-    const mark = this.#open.shift();
-    if (mark === undefined) throw new Error('an answer that nobody asked for');
-    mark.onMarked(status < 300 ? 'done' : 'answer', text, status);
+    const put = this.#open.shift();
+    if (put === undefined) throw new Error('an answer that nobody asked for');
+    put.onAnswered(status < 300 ? 'done' : 'answer', text, status);
     return true;
   }
 
@@ -152,10 +151,10 @@ export class MarkLine {
     const socket = this.#socket;
     this.#socket = null;
     this.#input = NO_BYTES;
-    const marks = [...this.#open, ...this.#waiting];
+    const puts = [...this.#open, ...this.#waiting];
     this.#open = [];
     this.#waiting = [];
     socket?.destroy();
-    for (const { onMarked } of marks) onMarked(outcome, reason, 0);
+    for (const { onAnswered } of puts) onAnswered(outcome, reason, 0);
   }
 }
