@@ -4,10 +4,14 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { Command } from 'commander';
+import { addBridgeCommand } from '../../../src/cli/bridge.js';
 import { addCallCommand } from '../../../src/cli/call.js';
 import { addCheckCommand } from '../../../src/cli/check.js';
+import { addCommandsCommand } from '../../../src/cli/commands.js';
 import { addConfigCommand } from '../../../src/cli/config.js';
 import { addDecodeCommand } from '../../../src/cli/decode.js';
+import { addRegistrationsCommand } from '../../../src/cli/registrations.js';
+import { addRegistryCommand } from '../../../src/cli/registry.js';
 import { addServicesCommand } from '../../../src/cli/services.js';
 import { addStateCommand } from '../../../src/cli/state.js';
 import { addStatusCommand } from '../../../src/cli/status.js';
@@ -115,6 +119,10 @@ function commands(): ReadonlyMap<string, Command> {
   addServicesCommand(program, io);
   addStateCommand(program, io);
   addStatusCommand(program, io);
+  addRegistryCommand(program, io);
+  addCommandsCommand(program, io);
+  addRegistrationsCommand(program, io);
+  addBridgeCommand(program, io);
   addVersionCommand(program, io);
   return new Map(program.commands.map((command) => [command.name(), command]));
 }
@@ -122,10 +130,21 @@ function commands(): ReadonlyMap<string, Command> {
 /** What the program would say against the words; null when it would begin to work. Nothing is run. */
 function refusalOf(words: readonly string[]): string | null {
   const [name = '', ...rest] = words;
+  const inner = COMMANDS.get(name)?.commands.find((one) => one.name() === rest[0]);
+  if (inner !== undefined) return refusalOfCommand(inner, words, rest.slice(1));
   if (name === 'run') return goRefusal(words, rest);
   if (name.startsWith('-')) return goRefusal(words, words);
   const command = COMMANDS.get(name);
   if (command === undefined) return `${words.join(' ')}: there is no such command`;
+  return refusalOfCommand(command, words, rest);
+}
+
+function refusalOfCommand(
+  command: Command,
+  words: readonly string[],
+  rest: readonly string[],
+): string | null {
+  const name = command.name();
   try {
     const { operands, unknown } = command.parseOptions(rest.filter((word) => word !== '--help'));
     if (name === 'check' || name === 'config') return goRefusal(words, [...operands, ...unknown]);
