@@ -111,6 +111,7 @@ async function scene(t: TestContext, options: { digest?: string } = {}) {
         events.push(`down ${trouble.replace(`${port}`, 'PORT')}`);
         wake();
       },
+      onHeard: () => {},
     },
   );
   t.after(async () => {

@@ -65,7 +65,7 @@ export class Tree {
       const made = new Session(
         { servers, timeoutMs: 4_000, digest },
         { clock: realClock, random: Math.random },
-        { onUp: () => resolve(made), onDown: () => {} },
+        { onUp: () => resolve(made), onDown: () => {}, onHeard: () => {} },
       );
       made.start();
     });

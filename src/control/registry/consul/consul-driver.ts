@@ -105,6 +105,7 @@ export class ConsulDriver implements RegistryDriver {
       events: {
         onUp: (isFresh) => this.#onUp(isFresh),
         onDown: (trouble) => this.#events?.onDown(trouble),
+        onHeard: () => this.#events?.onHeard(),
         onShaken: () => this.#kept.beatSoon(),
       },
     });

@@ -28,6 +28,8 @@ export interface LinkEvents {
   /** `isFresh`: what was registered is not there. Also said without `onDown` before it, when a better agent took over. */
   onUp(isFresh: boolean): void;
   onDown(trouble: string): void;
+  /** It has answered. */
+  onHeard(): void;
   /** Connections broke and the agent answers all the same: it may have been restarted. */
   onShaken(): void;
 }
@@ -74,10 +76,10 @@ export class ConsulLink<Api extends Pinged> {
     if (!this.#isUp) throw new ConsulError('cancelled', 'no Consul agent answers');
     try {
       const answer = await work(api);
-      this.#heardMs = this.#deps.clock.nowMs();
+      this.#onHeard();
       return answer;
     } catch (error) {
-      if (error instanceof ConsulError && error.kind === 'answer') this.#heardMs = this.#deps.clock.nowMs();
+      if (error instanceof ConsulError && error.kind === 'answer') this.#onHeard();
       if (error instanceof ConsulError && error.kind === 'wire' && api === this.#deps.apis[this.#index])
         this.#seekLater();
       if (error instanceof ConsulError && error.kind !== 'cancelled')
@@ -105,6 +107,11 @@ export class ConsulLink<Api extends Pinged> {
     this.#isUp = false;
     if (this.#timer !== null) clearTimeout(this.#timer);
     for (const wake of [...this.#waiters]) wake();
+  }
+
+  #onHeard(): void {
+    this.#heardMs = this.#deps.clock.nowMs();
+    this.#deps.events.onHeard();
   }
 
   #seekLater(): void {
@@ -199,7 +206,7 @@ export class ConsulLink<Api extends Pinged> {
     }
     if (clock.nowMs() - this.#heardMs < pingEveryMs) return;
     if ((await this.#troubleOf(this.#index)) !== null) this.#seekLater();
-    else this.#heardMs = clock.nowMs();
+    else this.#onHeard();
   }
 
   async #pause(ms: number): Promise<void> {

@@ -37,6 +37,8 @@ export interface LeasesDeps {
   readonly owner: string;
   readonly leaseMs: number;
   onLost(node: MeshUrl): void;
+  /** The server has answered. */
+  onHeard(): void;
 }
 
 interface Lease {
@@ -126,6 +128,7 @@ export class Leases {
       let pauseMs = leaseMs / 3;
       try {
         await this.#renewAll();
+        if (this.#deps.client.isUp) this.#deps.onHeard();
       } catch (error) {
         pauseMs = leaseMs / 10;
         this.#deps.logger.debug({ error: messageOf(error) }, 'leases could not be renewed');

@@ -86,6 +86,7 @@ export class RedisDriver implements RegistryDriver {
       owner: `${process.pid}-${randomBytes(8).toString('hex')}`,
       leaseMs: options.leaseMs,
       onLost: (node) => this.#events?.onLost(node),
+      onHeard: () => this.#events?.onHeard(),
     });
   }
 

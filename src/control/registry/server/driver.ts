@@ -17,6 +17,8 @@ export interface DriverEvents {
   onUp(isFresh: boolean): void;
   /** It does not, or not as it should; in words for an operator, with address and cause. May be said again with other words. */
   onDown(trouble: string): void;
+  /** It has answered something, and there is nothing new. */
+  onHeard(): void;
   /** A node that was put is not there any more, as the driver found by itself. It is put again as soon as may be. */
   onLost(node: MeshUrl): void;
 }

@@ -80,6 +80,9 @@ export class ServerRegistry implements Registry {
     driver.start({
       onUp: (isFresh) => this.#onUp(isFresh),
       onDown: (trouble) => this.#onDown(trouble),
+      onHeard: () => {
+        this.#lastContactMs = this.#deps.clock.wallMs();
+      },
       onLost: (node) => this.#loop.onLost(node),
     });
   }

@@ -42,6 +42,7 @@ export interface ConnectionEvents {
   onWelcome(welcome: Welcome): void;
   /** `zxid` 0 when the answer has none. Told before the answer itself. */
   onZxid(zxid: bigint): void;
+  onPong(): void;
   onEvent(event: WatchEvent): void;
   /** Said once, with the cause. Refused: closed by the server after our hello, without a welcome. */
   onClosed(trouble: string, wasRefused: boolean): void;
@@ -203,6 +204,7 @@ export class Connection {
       this.#events.onEvent(readEvent(reader));
     } else if (xid === XID_PING) {
       this.#pingSentMs = null;
+      this.#events.onPong();
     } else {
       const pending = this.#nextPending(xid);
       pending.settle(code, code === 0 ? reader : null);

@@ -32,6 +32,8 @@ export interface SessionOptions {
 export interface SessionEvents {
   /** `isFresh`: another session than before. `areWatchesKept`: what changed meanwhile has been told; otherwise all watches are gone. */
   onUp(isFresh: boolean, areWatchesKept: boolean): void;
+  /** The server has answered a ping. */
+  onHeard(): void;
   /** After the loss of a connection, and after each round in which no server could be reached. */
   onDown(trouble: string): void;
 }
@@ -173,6 +175,9 @@ export class Session {
         onWelcome: (welcome) => this.#onWelcome(connection, welcome),
         onZxid: (zxid) => {
           this.#lastZxid = zxid;
+        },
+        onPong: () => {
+          if (this.#isUp) this.#events.onHeard();
         },
         onEvent: (event) => this.#watches.fire(event),
         onClosed: (trouble, wasRefused) => this.#onClosed(connection.name, trouble, wasRefused),

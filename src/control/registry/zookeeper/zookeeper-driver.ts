@@ -104,6 +104,7 @@ export class ZooKeeperDriver implements RegistryDriver {
     this.#session = new Session({ servers, timeoutMs: sessionTimeoutMs, digest }, deps, {
       onUp: (isFresh, areWatchesKept) => this.#onUp(isFresh, areWatchesKept),
       onDown: (trouble) => this.#events?.onDown(trouble),
+      onHeard: () => this.#events?.onHeard(),
     });
     this.#client = new ZooKeeperClient(this.#session);
   }

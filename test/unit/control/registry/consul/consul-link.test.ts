@@ -41,6 +41,7 @@ function begin(t: TestContext, { pingEveryMs = 60_000, areDown = [false, false] 
     events: {
       onUp: (isFresh) => void events.push(isFresh ? 'fresh' : 'up'),
       onDown: (trouble) => void events.push(`down ${trouble}`),
+      onHeard: () => {},
       onShaken: () => void events.push('shaken'),
     },
   });

@@ -75,6 +75,24 @@ test('a node that vanished from the server is announced again', async (t) => {
   assert.equal(driver.listed.get(NODE.identity)?.availability, 'available');
 });
 
+test('an answer without news counts as contact, also for who announces nothing', async (t) => {
+  let wallMs = 1_000;
+  const driver = new FakeDriver();
+  const clock = { nowMs: realClock.nowMs, wallMs: () => wallMs };
+  const registry = new ServerRegistry('r1', 'fake', driver, {
+    clock,
+    random: () => 0,
+    logger: new RecordingLogger(),
+  });
+  t.after(() => registry.close());
+  driver.events.onUp(true);
+
+  wallMs = 61_000;
+  driver.events.onHeard();
+
+  assert.equal(registry.report().lastContactMs, 61_000);
+});
+
 test('a node that the driver misses is announced again at once', async (t) => {
   const { driver, registry } = opened(t);
   driver.events.onUp(true);
