@@ -50,7 +50,7 @@ import { createDataPlane } from '../data/index.js';
 import { AccessLogFile, createMetrics, MainLog, type Metrics, PeriodStatistics } from '../telemetry/index.js';
 import { Announcer } from './announcer.js';
 import { descriptorsMax } from './limits.js';
-import { ownAddresses } from './own-addresses.js';
+import { ownAddresses, ownForwardTest } from './own-addresses.js';
 import { writePidFile } from './pid-file.js';
 import { readStatusFile, writeStatusFile } from './status-file.js';
 import { version } from './version.js';
@@ -136,6 +136,7 @@ export class Agent implements ManagementView {
       clock,
       logger,
       localIp: agent.localIp,
+      isOwnForward: ownForwardTest(agent, ownAddresses()),
       probe: {
         isAvailable: (referId, endpointId) => this.#plane?.isAvailable(referId, endpointId) ?? null,
         probe: (referId, endpointId) => this.#plane?.probe(referId, endpointId) ?? null,

@@ -37,6 +37,8 @@ export interface DiscoveryOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly localIp: string;
+  /** True for a node that is the forward port of this agent itself; such nodes are left out. Default: none is. */
+  readonly isOwnForward?: (node: MeshUrl) => boolean;
   /**
    * Milliseconds that a refer waits for its registries before it starts from its snapshot; default 300, which is more
    * than a registry that is well needs, and less than a start may take.
@@ -214,6 +216,7 @@ export class Discovery {
       hold: holdSettings(refer.url, this.#config.agent.hold),
       clock: this.#options.clock,
       logger: this.#options.logger,
+      isOwnForward: this.#options.isOwnForward ?? (() => false),
       onHeard: (watch) => this.#onHeard(watch),
     });
   }

@@ -39,6 +39,8 @@ export interface ReferWatchDeps {
   readonly hold: HoldSettings;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** As `DiscoveryOptions.isOwnForward`. */
+  isOwnForward(node: MeshUrl): boolean;
   /** Something was heard: `rebuild` may give something new. */
   onHeard(watch: ReferWatch): void;
 }
@@ -68,6 +70,8 @@ export class ReferWatch implements Tended {
   #depth = 0;
   /** What the last round would have made of it. */
   #depthSeen = 0;
+  /** A node that would have led back has been told of. */
+  #hasToldLoop = false;
   #cluster: ClusterState;
   /** Whether a snapshot was asked for, and whether the answer is there. */
   snapshotStep: 'not-asked' | 'asked' | 'answered' = 'not-asked';
@@ -212,7 +216,7 @@ export class ReferWatch implements Tended {
     this.#choose();
     const { nodes, group, source } = this.#current();
     const before = this.#cluster;
-    const endpoints = toEndpoints(nodes, before.endpoints);
+    const endpoints = toEndpoints(this.#withoutLoops(nodes), before.endpoints);
     if (endpoints === before.endpoints && source === before.source && group === before.url.group)
       return false;
     const url = group === before.url.group ? before.url : before.url.with({ group });
@@ -251,6 +255,21 @@ export class ReferWatch implements Tended {
   get #hasSnapshots(): boolean {
     const { fixedNodes, registries } = this.#deps;
     return fixedNodes === null && registries.some(({ protocol }) => !WITHOUT_SNAPSHOT.has(protocol));
+  }
+
+  /** A call to our own forward port would come back here, and again. */
+  #withoutLoops(nodes: readonly MeshUrl[]): readonly MeshUrl[] {
+    const { isOwnForward, logger } = this.#deps;
+    const loop = nodes.find(isOwnForward);
+    if (loop === undefined) return nodes;
+    if (!this.#hasToldLoop) {
+      this.#hasToldLoop = true;
+      logger.error(
+        { refer: this.refer.id, node: loop.identity },
+        'a node is left out: it is the forward port of this agent, and calls would go round in circles',
+      );
+    }
+    return nodes.filter((node) => !isOwnForward(node));
   }
 
   /** The first candidate with nodes; one that was not heard yet is waited for, so that the order holds. */

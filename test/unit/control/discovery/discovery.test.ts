@@ -140,6 +140,21 @@ test('an answer becomes the next state with its cause', async (t) => {
   assert.equal(discovery.state, state);
 });
 
+test('a node that is our own forward port is left out and told of once', async (t) => {
+  const errors: string[] = [];
+  const logger = { ...silentLogger, error: (about: object) => void errors.push(JSON.stringify(about)) };
+  const isOwnForward = (one: MeshUrl): boolean => one.port === 9981;
+  const { discovery, r1, next } = bench(t, {}, { logger, isOwnForward });
+  discovery.start();
+
+  r1.tell('com.x.Echo', [node(9981), node(1)]);
+  assert.deepEqual(ports(await next()), [1]);
+  r1.tell('com.x.Echo', [node(9981), node(1), node(2)]);
+  assert.deepEqual(ports(await next()), [1, 2]);
+
+  assert.deepEqual(errors, ['{"refer":"echo","node":"motan2://10.0.0.1:9981/com.x.Echo?group=g1"}']);
+});
+
 test('many answers of one turn make one state', async (t) => {
   const refers = [refer('echo'), refer('two', 'motan2://:0/com.x.Two?group=g1')];
   const { discovery, r1, states } = bench(t, { refers });
