@@ -1,6 +1,6 @@
 /** An agent with very many exports and refers at one registry: how it starts, what it costs while nothing changes, how it stops. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { inSlices, type RegistryKind, upTo } from '../../test/interop/registry-faults/registry-under-test.js';
+import { type RegistryKind, upTo } from '../../test/interop/registry-faults/registry-under-test.js';
 import { Wire } from '../../test/interop/registry-faults/wire.js';
 import { eventually, freePort } from '../../test/interop/support.js';
 import { AgentProcess, type Sections } from './agent-process.js';
@@ -30,7 +30,7 @@ export interface Scale {
 export async function measureScale(kind: RegistryKind | null, seconds: number): Promise<Scale> {
   const registry = kind === null ? null : await kind.start();
   const wire = registry === null ? null : await Wire.to(registry.port);
-  if (registry !== null) await inSlices(upTo(REFERS).map(nodeUrl), 500, (some) => registry.listUrls(some));
+  if (registry !== null) await registry.listUrls(upTo(REFERS).map(nodeUrl));
   const requests = wire === null ? { count: 0 } : countRequests(kind!.name, wire);
   const entry =
     registry === null
