@@ -11,8 +11,9 @@ import {
   type ServiceConfig,
 } from '../core/index.js';
 
-/** Registries may take this long to hear that the agent goes. */
+/** Registries may take this long to hear that the agent goes; and as long again while they go on hearing it, for those of a thousand services. */
 const FAREWELL_MS = 2_000;
+const FAREWELL_MS_MAX = 10_000;
 
 export interface AnnouncerDeps {
   readonly registries: ReadonlyMap<string, Registry>;
@@ -73,8 +74,15 @@ export class Announcer {
   }
 
   async #untilHeard(registry: Registry): Promise<void> {
-    if (await registry.settled(FAREWELL_MS)) return;
-    this.#deps.logger.warn({ registry: registry.id }, 'the registry did not hear that the agent stops');
+    let left = untrueCount(registry);
+    for (let waitedMs = 0; waitedMs < FAREWELL_MS_MAX; waitedMs += FAREWELL_MS) {
+      if (await registry.settled(FAREWELL_MS)) return;
+      const before = left;
+      left = untrueCount(registry);
+      if (left >= before) break;
+    }
+    const about = { registry: registry.id, nodes: left };
+    this.#deps.logger.warn(about, 'the registry did not hear that the agent stops');
   }
 
   #withdrawOthers(announcements: readonly Announcement[]): ReadonlySet<Registry> {
@@ -113,6 +121,11 @@ export class Announcer {
     const port = url.port === 0 ? this.#deps.port(`export:${url.port}`) : url.port;
     return url.with({ port, parameters: published(url) });
   }
+}
+
+/** Nodes of which the registry says something else than it should. */
+function untrueCount(registry: Registry): number {
+  return registry.report().announced.filter(({ desired, seen }) => desired !== seen).length;
 }
 
 function keyOf({ registry, node }: Announcement): string {
