@@ -97,10 +97,10 @@ export class GroupNodes {
     this.#subscriptions.length = 0;
   }
 
-  /** Lets go what is overdue, but never all that there is. Returns whether anything went. */
+  /** Lets go what is overdue, but never all that there is, nor when all are silent: then it may be us. Returns whether anything went. */
   expire(): boolean {
     const { hold, clock, logger } = this.#deps;
-    if (hold.lossPercent === 0) return false;
+    if (hold.lossPercent === 0 || !this.answers.some(({ known }) => known.hasLife)) return false;
     const overdue = this.answers.map(({ known }) => known.overdue(hold, clock.nowMs()));
     const overdueCount = overdue.reduce((sum, addresses) => sum + addresses.length, 0);
     const allCount = this.answers.reduce((sum, { known }) => sum + known.all.length, 0);

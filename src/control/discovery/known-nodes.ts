@@ -48,6 +48,11 @@ export class KnownNodes {
     return this.#held;
   }
 
+  /** Somebody is there, as far as is known: a node is listed, or a held one answers. */
+  get hasLife(): boolean {
+    return this.#listed.size > 0 || [...this.#held.values()].some(({ probe }) => probe === 'answers');
+  }
+
   /**
    * Takes over an answer of the registry.
    * @param isLast true when the refer has no other nodes than these
@@ -88,7 +93,9 @@ export class KnownNodes {
   overdue({ holdMs, silenceMs }: HoldSettings, nowMs: number): string[] {
     const addresses: string[] = [];
     for (const [address, held] of this.#held) {
-      const isSilent = held.askedMs !== null && nowMs - (held.answeredMs ?? held.askedMs) >= silenceMs;
+      const sinceMs = held.answeredMs ?? held.askedMs;
+      // Its last answer may be as old as the pause between two probes.
+      const isSilent = held.probe !== 'answers' && sinceMs !== null && nowMs - sinceMs >= silenceMs;
       const isOver = holdMs > 0 && nowMs - held.sinceMs >= holdMs;
       if (isSilent || isOver) addresses.push(address);
     }

@@ -82,7 +82,10 @@ export class ProbeRounds {
 
 function ask(probe: NodeProbe, referId: string, held: HeldNode, nowMs: number): void {
   const signs = probe.probe(referId, held.node.identity);
-  if (signs === null) return;
+  if (signs === null) {
+    if (held.askedMs !== null) held.probe = 'silent';
+    return;
+  }
   const isNews = signs.answeredMs !== null && signs.answeredMs > Math.max(held.sinceMs, held.answeredMs ?? 0);
   if (isNews) {
     held.answeredMs = signs.answeredMs;

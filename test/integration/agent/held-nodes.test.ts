@@ -40,7 +40,7 @@ async function scene(t: TestContext): Promise<Scene> {
   const upstreams: ScriptedUpstream[] = [];
   for (let count = 0; count < 5; count += 1) upstreams.push(await startUpstream(t));
   const files = upstreams.map(({ port }) => listNode(directory, port));
-  const config = { ...fileRegistry(directory), 'motan-agent': { discoveryHoldSilence: 1 } };
+  const config = { ...fileRegistry(directory), 'motan-agent': { discoveryHoldSilence: 3 } };
   const agent = await home.start(t, { config });
   await eventually('five nodes', async () => (await agent.nodes()).length === 5, WAIT_MS);
   return {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout } from 'node:timers/promises';
 import { redisPeer } from '../../support/redis-server.js';
 import { makeFolder, peerTest } from '../support.js';
 import { clientOf, keyOf, node, on, openRegistry, startServer, watchOn } from './scene.js';
@@ -17,7 +17,7 @@ const openssl = {
 };
 
 const RIGHTS =
-  '~peony:* &peony:* -@all +@connection +info +mget +getrange +set +del +exists +expire +pexpire +sadd +srem +srandmember +multi +exec +publish +subscribe +unsubscribe';
+  '~peony:* &peony:* -@all +@connection +info +mget +getrange +set +del +exists +expire +pexpire +sadd +srem +srandmember +multi +exec +eval +publish +subscribe +unsubscribe';
 const RIGHTS_TO_LOOK =
   '%R~peony:* &peony:* -@all +@connection +info +getrange +srandmember +subscribe +unsubscribe';
 
@@ -40,6 +40,31 @@ peerTest('a user with the rights of the documentation is enough', PEERS, async (
   assert.equal(registry.report().lastError, null);
   assert.equal(looker.registry.report().lastError, null);
   assert.deepEqual(watch.troubles, []);
+});
+
+peerTest('leases are renewed for a user who may run no scripts', PEERS, async () => {
+  const server = await startServer();
+  const client = clientOf(server);
+  await client.call('ACL', 'SETUSER', 'agent', 'on', '>word-1', ...RIGHTS.split(' '), '-eval');
+  const { registry, logger } = openRegistry(`${on(server)}&username=agent&password=word-1&leaseTime=3`);
+  registry.announce(node(8001), 'available');
+  assert.ok(await registry.settled(SOON_MS));
+
+  const deadlineMs = performance.now() + SOON_MS;
+  let leftMs = await client.pttl(keyOf(8001));
+  for (let renewals = 0; renewals < 3; ) {
+    assert.ok(performance.now() < deadlineMs, 'the lease is not renewed');
+    await setTimeout(50);
+    const before = leftMs;
+    leftMs = await client.pttl(keyOf(8001));
+    if (leftMs > before) renewals += 1;
+  }
+
+  assert.equal(
+    logger.lines.filter((line) => JSON.stringify(line).includes('no scripts may be run')).length,
+    1,
+  );
+  assert.equal(registry.report().lastError, null);
 });
 
 peerTest('a user who may not write is told so, and no secret is', PEERS, async () => {

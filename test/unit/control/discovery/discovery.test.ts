@@ -603,6 +603,29 @@ test('the last nodes stay however silent they are, until an operator believes th
   assert.deepEqual(ports(state), []);
 });
 
+test('while all nodes are silent none goes, however long each has been held', async (t) => {
+  const probe = new FakeProbe();
+  probe.set(false, 1, 2, 3, 4, 5);
+  const { discovery, r1, next } = bench(
+    t,
+    { refers: [refer('echo', SHORT_HOLD)] },
+    { probe, probeEveryMs: 20 },
+  );
+  discovery.start();
+  r1.tell('com.x.Echo', five);
+  await next();
+  r1.tell('com.x.Echo', five.slice(0, 1));
+  await until('four are asked', () => probe.asked > 4 * 10);
+  r1.tell('com.x.Echo', []);
+  const { asked } = probe;
+  await until('the four are silent for long enough', () => probe.asked > asked + 5 * 60);
+
+  assert.equal(ports(discovery.state).length, 5);
+  probe.set(true, 1);
+  await next();
+  assert.deepEqual(ports(discovery.state), [1]);
+});
+
 test('accepting a registry that says "nobody" drops the nodes of a snapshot, and they are not read again', async (t) => {
   const { discovery, r1, snapshots, next } = bench(t, {});
   snapshots.stored.set('g1 com.x.Echo', { nodes: [node(7)], savedAtMs: 1, file: 'f' });
