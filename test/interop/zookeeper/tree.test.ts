@@ -1,6 +1,7 @@
 /** What Peony writes into ZooKeeper and makes of what others write there. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { COPY_MARK } from '../../../src/core/index.js';
 import { Watch } from '../../support/registry-contract.js';
 import { zooKeeperPeer } from '../../support/zookeeper-server.js';
 import { eventually, peerTest, shared } from '../support.js';
@@ -159,6 +160,23 @@ peerTest('changed data of a node is applied', NEEDED, async () => {
   await tree.delete(path);
   await tree.create(path, node(8001, '&weight=3').toText());
   await watch.until(() => watch.nodes[0]?.text('weight') === '3');
+});
+
+peerTest('a copy that has taken the place of a node gives it back', NEEDED, async () => {
+  const { tree, chroot, address } = await own();
+  const path = `${chroot}${SERVERS}/127.0.0.1:8001`;
+  const { registry } = openRegistry(address);
+  registry.announce(node(8001), 'available');
+  assert.ok(await registry.settled(WAIT_MS));
+
+  const copy = node(8001, `&${COPY_MARK}=elsewhere`).toText();
+  await Promise.all([tree.delete(path), tree.create(path, copy)]);
+
+  await eventually(
+    'the node itself is there',
+    WAIT_MS,
+    async () => (await tree.text(path)) === node(8001).toText(),
+  );
 });
 
 peerTest('a node whose parameters change is never seen as gone', NEEDED, async () => {

@@ -28,6 +28,7 @@ import { ReadGate } from '../server/read-gate.js';
 import { ZooKeeperClient } from './client.js';
 import { CommandWatch } from './command-watch.js';
 import type { ServerAddress } from './connection.js';
+import type { Stat } from './messages.js';
 import { isCopyData } from './node-data.js';
 import { agentPath, commandPath, isAgent, nodePath, type Role, rolePath } from './node-paths.js';
 import { NodesWatch } from './nodes-watch.js';
@@ -146,7 +147,7 @@ export class ZooKeeperDriver implements RegistryDriver {
     }
     if (isCopy(node)) return await this.#lookAtCopy(node);
     const [server, unavailable] = await Promise.all(
-      this.#pathsOf(node).map((path) => this.#client.stat(path)),
+      this.#pathsOf(node).map((path) => this.#statOf(node, path)),
     );
     return server !== null ? 'available' : unavailable !== null ? 'unavailable' : 'absent';
   }
@@ -184,6 +185,14 @@ export class ZooKeeperDriver implements RegistryDriver {
 
   async close(): Promise<void> {
     await this.#session.close();
+  }
+
+  /** Null also when a copy stands there: it has taken the place in the moment in which the node itself came. */
+  async #statOf(node: MeshUrl, path: string, watch?: WatchWish): Promise<Stat | null> {
+    const stat = await this.#client.stat(path, watch);
+    if (stat === null || stat.ephemeralOwner === this.#session.id || isCopy(node)) return stat;
+    const content = await this.#client.content(path);
+    return content !== null && isCopyData(content.data) ? null : stat;
   }
 
   /** Another process may list the address itself, under either role: then it stays so. */
@@ -266,7 +275,7 @@ export class ZooKeeperDriver implements RegistryDriver {
     if (guard.isSet || this.#guards.get(guard.watch.path) !== guard) return true;
     guard.isSet = true;
     try {
-      const stat = await this.#client.stat(guard.watch.path, guard.watch);
+      const stat = await this.#statOf(guard.node, guard.watch.path, guard.watch);
       if (stat === null) guard.isSet = false;
       return stat !== null;
     } catch (error) {
